@@ -1,0 +1,240 @@
+"""What a network is and how it is trained, as frozen typed values.
+
+Everything a search may vary is a field here. A value that cannot work raises
+`FieldError` the moment the object is made, naming the field, the value and what
+would be accepted; `study.config` turns that into a message with file and line.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Placement = Literal["none", "generator", "discriminator", "both", "discriminator_last"]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+class FieldError(ValueError):
+    """A field has a value that cannot work.
+
+    Attributes
+    ----------
+    field : str
+        Name of the field, dotted when it is nested.
+    value : object
+        The value given.
+    accepted : str
+        What would be accepted, in words.
+    """
+
+    def __init__(self, field: str, value: Any, accepted: str):
+        super().__init__(f"{field} = {value!r} does not work: expected {accepted}")
+        self.field, self.value, self.accepted = field, value, accepted
+
+    def __reduce__(self):
+        return type(self), (self.field, self.value, self.accepted)
+
+
+def require(condition: bool, field: str, value: Any, accepted: str) -> None:
+    """Raise `FieldError` unless `condition` holds."""
+    if not condition:
+        raise FieldError(field, value, accepted)
+
+
+def _power_of_two(value: int) -> bool:
+    return value > 0 and value & (value - 1) == 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """A generator and its discriminator.
+
+    Attributes
+    ----------
+    family : str
+        Name of a registered family (`gan.models.FAMILIES`); `"dcgan"` is the paper's Table 1.
+    image_size : int
+        Side of the square images in pixels; a power of two, 16 to 512. Depth follows from it.
+    channels : int
+        Number of image bands, 1 or more.
+    latent_dim : int
+        Dimension of the standard normal noise `z` (paper: 100).
+    width : int
+        Channels of the generator's last hidden layer, next to the image
+        (so `8 * width` at its first hidden layer for 64 px, `16 * width` for 128 px).
+    discriminator_width : int or None
+        Channels of the discriminator's first layer; None means `width`.
+    kernel_size : int
+        Kernel of every stride-2 convolution, 4 or 6 (F&M sec. 3.2).
+    batch_norm : bool
+        Batch normalisation in all layers but the first and the last.
+    """
+
+    family: str = "dcgan"
+    image_size: int = 64
+    channels: int = 3
+    latent_dim: int = 100
+    width: int = 128
+    discriminator_width: int | None = None
+    kernel_size: int = 4
+    batch_norm: bool = True
+
+    def __post_init__(self):
+        require(
+            _power_of_two(self.image_size) and 16 <= self.image_size <= 512,
+            "image_size",
+            self.image_size,
+            "a power of two from 16 to 512",
+        )
+        require(self.channels >= 1, "channels", self.channels, "1 or more")
+        require(self.latent_dim >= 1, "latent_dim", self.latent_dim, "1 or more")
+        require(self.width >= 1, "width", self.width, "1 or more")
+        require(
+            self.discriminator_width is None or self.discriminator_width >= 1,
+            "discriminator_width",
+            self.discriminator_width,
+            "1 or more, or null for the same as width",
+        )
+        require(self.kernel_size in (4, 6), "kernel_size", self.kernel_size, "4 or 6")
+
+    @property
+    def effective_discriminator_width(self) -> int:
+        """`discriminator_width`, or `width` where that is None."""
+        return self.width if self.discriminator_width is None else self.discriminator_width
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropoutConfig:
+    """Spatial dropout (whole channels) as a schedule over epochs.
+
+    Attributes
+    ----------
+    placement : {"none", "generator", "discriminator", "both", "discriminator_last"}
+        Between all hidden layers of the named networks, or before the discriminator's last layer only.
+    p : float
+        Probability that a channel is dropped, in [0, 1).
+    onset_epoch : int or None
+        Number of epochs trained without dropout before it begins; None or 0: on from the start.
+    end_epoch : int or None
+        Dropout is off again after this many epochs; None: it stays on.
+    anneal_epochs : int
+        `p` rises linearly from 0 over this many epochs after the onset; 0: at once.
+    """
+
+    placement: Placement = "none"
+    p: float = 0.5
+    onset_epoch: int | None = None
+    end_epoch: int | None = None
+    anneal_epochs: int = 0
+
+    def __post_init__(self):
+        require(0.0 <= self.p < 1.0, "p", self.p, "a probability in [0, 1)")
+        require(
+            self.onset_epoch is None or self.onset_epoch >= 0, "onset_epoch", self.onset_epoch, "0 or more, or null"
+        )
+        require(
+            self.end_epoch is None or self.end_epoch >= (self.onset_epoch or 0),
+            "end_epoch",
+            self.end_epoch,
+            f"at least the onset_epoch ({self.onset_epoch or 0}), or null",
+        )
+        require(self.anneal_epochs >= 0, "anneal_epochs", self.anneal_epochs, "0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How the two networks are trained against each other.
+
+    Attributes
+    ----------
+    epochs : int
+        Passes over the training images.
+    batch_size : int
+        Images per step, over all workers together.
+    lr, discriminator_lr : float, float or None
+        Adam's learning rate; None for the discriminator means the same.
+    betas : tuple of float
+        Adam's decay rates.
+    lr_half_life : int or None
+        The learning rates halve every this many epochs; None: constant (Stage-II of the paper: 80).
+    label_smoothing : float
+        `d`: labels of real images are uniform in [1 - d, 1 + d] (F&M sec. 3.2; 0.3 there); 0: exactly 1.
+    dropout : DropoutConfig
+        Where and when dropout acts.
+    ema_decay : float or None
+        Decay per step of an exponential moving average of the generator; sampling then uses it. None: no average.
+    flips : bool
+        Random horizontal and vertical flips of real images, each with probability 0.5.
+    precision : {"auto", "float32", "bfloat16"}
+        Arithmetic of the forward and backward pass; weights and optimiser are float32 always.
+        `auto` takes bfloat16 where the hardware computes with it.
+    seed : int
+        Every random stream of the trial derives from it.
+    """
+
+    epochs: int = 100
+    batch_size: int = 32
+    lr: float = 2.0e-4
+    discriminator_lr: float | None = None
+    betas: tuple[float, float] = (0.5, 0.999)
+    lr_half_life: int | None = None
+    label_smoothing: float = 0.0
+    dropout: DropoutConfig = field(default_factory=DropoutConfig)
+    ema_decay: float | None = None
+    flips: bool = True
+    precision: Precision = "auto"
+    seed: int = 0
+
+    def __post_init__(self):
+        require(self.epochs >= 1, "epochs", self.epochs, "1 or more")
+        require(self.batch_size >= 2, "batch_size", self.batch_size, "2 or more")
+        require(0 < self.lr < math.inf, "lr", self.lr, "a positive number")
+        require(
+            self.discriminator_lr is None or 0 < self.discriminator_lr < math.inf,
+            "discriminator_lr",
+            self.discriminator_lr,
+            "a positive number, or null for the same as lr",
+        )
+        require(
+            len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas),
+            "betas",
+            self.betas,
+            "two numbers in [0, 1)",
+        )
+        require(
+            self.lr_half_life is None or self.lr_half_life >= 1,
+            "lr_half_life",
+            self.lr_half_life,
+            "1 or more epochs, or null",
+        )
+        require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "a number in [0, 1)")
+        require(
+            self.ema_decay is None or 0 < self.ema_decay < 1, "ema_decay", self.ema_decay, "a number in (0, 1), or null"
+        )
+        require(self.seed >= 0, "seed", self.seed, "0 or more")
+
+
+def as_dict(config: ModelConfig | TrainConfig | DropoutConfig) -> dict[str, Any]:
+    """The config as nested plain values (JSON- and checkpoint-safe): tuples become lists."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        if isinstance(value, (tuple, list)):
+            return [plain(item) for item in value]
+        return value
+
+    return plain(dataclasses.asdict(config))
+
+
+def model_from_dict(values: dict[str, Any]) -> ModelConfig:
+    """Inverse of `as_dict` for a `ModelConfig`."""
+    return ModelConfig(**values)
+
+
+def train_from_dict(values: dict[str, Any]) -> TrainConfig:
+    """Inverse of `as_dict` for a `TrainConfig`."""
+    rest = {key: value for key, value in values.items() if key not in ("dropout", "betas")}
+    return TrainConfig(**rest, betas=tuple(values["betas"]), dropout=DropoutConfig(**values["dropout"]))
