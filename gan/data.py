@@ -1,0 +1,298 @@
+"""A galaxy set on disk: what `gan.prepare` and `gan.synthetic` write and everything else reads.
+
+A galaxy set is a folder::
+
+    64.npy, 128.npy, ...   one array per image size, (N, size, size, channels) uint8, memory-mapped
+    index.parquet          one row per image: id, source, sha256, width, height, and any labels
+    manifest.json          source, counts, sizes, content hash, transform, refused files and why, versions
+
+Row `i` of the index and image `i` of every array are the same galaxy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = "galaxy-set"
+VERSION = 1
+MANIFEST = "manifest.json"
+INDEX = "index.parquet"
+
+
+class DataError(ValueError):
+    """A galaxy set or a source of images cannot be used; the message says what and what to do."""
+
+
+class GalaxySet:
+    """Prepared galaxy images with their index and manifest; make one with `GalaxySet.open`.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    manifest : dict
+        Content of `manifest.json`.
+    """
+
+    def __init__(self, path: Path, manifest: dict[str, Any]):
+        self.path = path
+        self.manifest = manifest
+        self._arrays: dict[int, np.ndarray] = {}
+        self._index: pd.DataFrame | None = None
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> GalaxySet:
+        """Open the galaxy set in folder `path`, checking that its arrays are those of its manifest.
+
+        Raises
+        ------
+        DataError
+            If the folder is absent or is no galaxy set, its manifest cannot be read, or an array is missing,
+            cut short or not of the shape that the manifest gives.
+        """
+        path = Path(path)
+        galaxy_set = cls(path, read_manifest(path))
+        for size in galaxy_set.sizes:
+            galaxy_set._arrays[size] = galaxy_set._map(size)
+        if not (path / INDEX).is_file():
+            raise DataError(f"{path}: {INDEX} is missing; make the set again with python -m gan.prepare")
+        return galaxy_set
+
+    def __len__(self) -> int:
+        return int(self.manifest["count"])
+
+    def __repr__(self) -> str:
+        return f"GalaxySet({str(self.path)!r}, {len(self)} images, sizes {list(self.sizes)})"
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Image sizes that were prepared, in pixels, ascending."""
+        return tuple(sorted(int(size) for size in self.manifest["arrays"]))
+
+    @property
+    def channels(self) -> int:
+        """Number of bands of every image."""
+        return int(self.manifest["channels"])
+
+    @property
+    def content_hash(self) -> str:
+        """Hash of the pixels of all sizes, hexadecimal: the same if and only if the images are the same."""
+        return str(self.manifest["content_hash"])
+
+    def images(self, size: int) -> np.ndarray:
+        """Images of one size, read-only memory map, (N, size, size, channels) uint8 in [0, 255].
+
+        Raises
+        ------
+        DataError
+            If this size was not prepared.
+        """
+        if size not in self._arrays:
+            have = ", ".join(map(str, self.sizes))
+            raise DataError(f"{self.path} has images of {have} px, not {size} px; {self._remedy(size)}")
+        return self._arrays[size]
+
+    @property
+    def index(self) -> pd.DataFrame:
+        """One row per image: id, source, sha256, width, height (of the original, px), and any labels."""
+        if self._index is None:
+            import pandas as pd
+
+            try:
+                frame = pd.read_parquet(self.path / INDEX)
+            except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors or OSErrors
+                raise DataError(f"{self.path / INDEX} cannot be read: {error}") from None
+            if len(frame) != len(self):
+                raise DataError(f"{self.path / INDEX} has {len(frame)} rows for {len(self)} images")
+            self._index = frame
+        return self._index
+
+    def split(self, held_out: int | float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Divide the images at random into training and held-out ones.
+
+        The division depends on `seed`, `held_out` and the number of images only; the held-out images of a smaller
+        `held_out` are among those of a larger one.
+
+        Parameters
+        ----------
+        held_out : int or float
+            Number of held-out images, or their share in [0, 1) when it is a float.
+        seed : int
+            Seed of the division.
+
+        Returns
+        -------
+        train, held_out : ndarray
+            Ascending indices, int64, disjoint, together all images.
+
+        Raises
+        ------
+        DataError
+            If no image would be left to train on.
+        """
+        total = len(self)
+        if isinstance(held_out, float) and not 0 <= held_out < 1:
+            raise DataError(f"held_out = {held_out!r}: expected a share in [0, 1) or a whole number of images")
+        count = math.floor(held_out * total) if isinstance(held_out, float) else int(held_out)
+        if not 0 <= count < total:
+            raise DataError(f"cannot hold out {count} of the {total} images of {self.path}")
+        order = np.random.default_rng([seed, total]).permutation(total)
+        return np.sort(order[count:]), np.sort(order[:count])
+
+    def verify(self) -> None:
+        """Read every pixel and raise `DataError` if an array is not what the manifest's hash says."""
+        for size in self.sizes:
+            if array_hash(self._arrays[size]) != self.manifest["arrays"][str(size)]["sha256"]:
+                raise DataError(f"{self.path / f'{size}.npy'} was changed or damaged; make the set again")
+
+    def _map(self, size: int) -> np.ndarray:
+        path = self.path / f"{size}.npy"
+        expected = (len(self), size, size, self.channels)
+        try:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(f"{path} cannot be read ({error}); make the set again") from None
+        if array.shape != expected or array.dtype != np.uint8:
+            raise DataError(f"{path} is {array.dtype} {array.shape}, but the manifest says uint8 {expected}")
+        return array
+
+    def _remedy(self, size: int) -> str:
+        source = self.manifest.get("source", {})
+        if source.get("kind") == "synthetic":
+            return f"make the synthetic set with sizes=({', '.join(map(str, (*self.sizes, size)))})"
+        sizes = " ".join(map(str, sorted((*self.sizes, size))))
+        return f"make them with: python -m gan.prepare {source.get('path', 'SOURCE')} --out {self.path} --sizes {sizes}"
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest of the galaxy set in folder `path`, checked for what every reader needs; raises `DataError`."""
+    if not path.exists():
+        raise DataError(f"{path} does not exist; make a galaxy set with: python -m gan.prepare SOURCE --out {path}")
+    if not (path / MANIFEST).is_file():
+        raise DataError(f"{path} is not a galaxy set ({MANIFEST} is missing); make one with python -m gan.prepare")
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        if manifest["format"] != FORMAT:
+            raise DataError(f"{path / MANIFEST} is a {manifest['format']!r}, not a {FORMAT!r}")
+        if manifest["version"] != VERSION:
+            raise DataError(f"{path} has format version {manifest['version']}; this program reads {VERSION}")
+        for key in ("count", "channels", "content_hash"):
+            manifest[key]
+        for size in manifest["arrays"]:
+            int(size)
+    except DataError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path / MANIFEST} cannot be read as a manifest ({error!r}); make the set again") from None
+    return manifest
+
+
+def array_hash(array: np.ndarray, *, chunk: int = 4096) -> str:
+    """SHA-256 of the shape, type and bytes of `array`, read `chunk` rows at a time."""
+    digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
+    for start in range(0, len(array), chunk):
+        digest.update(np.ascontiguousarray(array[start : start + chunk]).data)
+    return digest.hexdigest()
+
+
+def describe_arrays(arrays: Mapping[int, np.ndarray]) -> dict[str, Any]:
+    """The part of a manifest that describes the pixels: count, sizes, channels, arrays and content_hash."""
+    described = {
+        str(size): {"file": f"{size}.npy", "shape": list(array.shape), "dtype": "uint8", "sha256": array_hash(array)}
+        for size, array in sorted(arrays.items())
+    }
+    digest = hashlib.sha256(json.dumps([[size, entry["sha256"]] for size, entry in described.items()]).encode())
+    first = next(iter(arrays.values()))
+    return {
+        "count": len(first),
+        "channels": int(first.shape[-1]),
+        "sizes": sorted(arrays),
+        "arrays": described,
+        "content_hash": digest.hexdigest(),
+    }
+
+
+def software_versions(names: Iterable[str] = ("numpy", "pillow", "astropy", "pandas", "pyarrow")) -> dict[str, str]:
+    """Versions of Python and of the installed packages named."""
+    import platform
+    from importlib import metadata
+
+    versions = {"python": platform.python_version()}
+    for name in names:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def write_galaxy_set(
+    path: str | os.PathLike[str],
+    arrays: Mapping[int, np.ndarray],
+    index: pd.DataFrame,
+    *,
+    about: Mapping[str, Any],
+) -> GalaxySet:
+    """Write arrays held in memory as a galaxy set; nothing is left at `path` if it fails.
+
+    Parameters
+    ----------
+    path : path-like
+        Folder to make; must not exist yet, or be empty.
+    arrays : mapping of int to ndarray
+        Image size to (N, size, size, channels) uint8.
+    index : DataFrame
+        N rows with at least the columns id and source.
+    about : mapping
+        Further entries of the manifest (source, transform, settings, ...).
+
+    Raises
+    ------
+    DataError
+        If `path` holds something already or cannot be written.
+    """
+    path = Path(path)
+    manifest = {
+        "format": FORMAT,
+        "version": VERSION,
+        **describe_arrays(arrays),
+        **about,
+        "software": software_versions(),
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error}") from None
+    try:
+        os.chmod(work, 0o755)
+        for size, array in arrays.items():
+            np.save(work / f"{size}.npy", array)
+        index.to_parquet(work / INDEX, index=False)
+        write_json(work / MANIFEST, manifest)
+        os.replace(work, path)
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return GalaxySet.open(path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as JSON to `path`, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
