@@ -145,7 +145,7 @@ def generator(config: ModelConfig) -> Generator:
 def discriminator(config: ModelConfig) -> ConvDiscriminator:
     """The DCGAN discriminator of `config` (11,036,160 parameters for the paper's 64 px, 2,796,928 for 128 px).
 
-    At 128 px the first layer pads by 3 (by 4 for kernel 6), so that the sides are 128, 66, 33, 16, 8, 4, 1 (F&M App. C).
+    At 128 px the first layer pads by 3 (kernel 6: by 4), so that the sides are 128, 66, 33, 16, 8, 4, 1 (F&M App. C).
     """
     padding = config.kernel_size // 2 - 1
     return ConvDiscriminator(

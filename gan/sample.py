@@ -1,0 +1,93 @@
+"""Drawing galaxies from a trained generator.
+
+Image i of a seed is always the same, whatever else is drawn with it: its noise is a function of (seed, i),
+batch norms use their running statistics, and the network always sees aligned blocks of the same number of images.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+BLOCK = 64  # images that go through the network together, always
+
+
+def noise(seed: int, start: int, n: int, latent_dim: int) -> np.ndarray:
+    """Standard normal noise of images `start` to `start + n` of `seed`.
+
+    Each block of 64 images has its own counter-based stream (Philox, keyed by seed and block number).
+
+    Returns
+    -------
+    ndarray, (n, latent_dim) float32
+    """
+    first, last = start // BLOCK, -(-(start + n) // BLOCK)
+    blocks = [
+        np.random.Generator(np.random.Philox(key=[seed, block])).standard_normal((BLOCK, latent_dim), np.float32)
+        for block in range(first, last)
+    ]
+    offset = start - first * BLOCK
+    return np.concatenate(blocks)[offset : offset + n] if blocks else np.empty((0, latent_dim), np.float32)
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Float `(N, C, H, W)` in [-1, 1] -> uint8 `(N, H, W, C)`, rounded to nearest and clipped."""
+    return images.float().add(1.0).mul_(127.5).round_().clamp_(0.0, 255.0).to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def network_device(network: nn.Module) -> torch.device:
+    """Where the network's weights are."""
+    return next(network.parameters()).device
+
+
+@torch.inference_mode()
+def sample(
+    generator: nn.Module,
+    n: int,
+    *,
+    seed: int,
+    batch_size: int = 256,
+    device: torch.device | str | None = None,
+    start: int = 0,
+) -> np.ndarray:
+    """Draw images `start` to `start + n` of `seed`.
+
+    Parameters
+    ----------
+    generator : Module
+        Takes `(N, latent_dim)` noise, has `latent_dim`, returns `(N, C, H, W)` in [-1, 1]; a `gan.chain.Chain` is one.
+        It is used in evaluation mode and left as it was.
+    n : int
+        Number of images.
+    seed : int
+        0 or more. Image i depends on (seed, start + i) only, never on `n` or `batch_size`.
+    batch_size : int
+        Images held on the device at once, rounded up to a multiple of 64.
+    device : device or None
+        Where to compute, in float32; None: where the generator is. The generator is moved there.
+    start : int
+        Number of the first image.
+
+    Returns
+    -------
+    ndarray, (n, H, W, C) uint8
+    """
+    if n < 0 or start < 0 or seed < 0 or batch_size < 1:
+        raise ValueError(f"n = {n}, start = {start}, seed = {seed}, batch_size = {batch_size}: none may be negative")
+    place = torch.device(device) if device is not None else network_device(generator)
+    generator.to(place)
+    was_training = generator.training
+    generator.eval()
+    latent_dim: int = generator.latent_dim  # type: ignore[assignment]
+    begin, end = start // BLOCK * BLOCK, start + max(n, 1)
+    stride = max(1, -(-batch_size // BLOCK)) * BLOCK
+    parts = []
+    try:
+        for first in range(begin, end, stride):
+            count = min(stride, -(-(end - first) // BLOCK) * BLOCK)
+            z = torch.from_numpy(noise(seed, first, count, latent_dim)).to(place)
+            parts.append(torch.cat([to_uint8(generator(block)) for block in z.split(BLOCK)]).cpu().numpy())
+    finally:
+        generator.train(was_training)
+    return np.concatenate(parts)[start - begin : start - begin + n]
