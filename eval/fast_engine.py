@@ -1,0 +1,205 @@
+"""The default engine: compiled kernels, one image per thread, no interpreter lock while they run."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from eval import isophote, isophote_frame
+from eval.fits import LARGEST, Ellipse, Fit
+from eval.settings import MeasurementSettings
+
+_ready = threading.Lock()
+_is_ready = False
+
+_REASONS = {
+    isophote_frame.NOT_FINITE: "some pixels are not finite",
+    isophote_frame.TOO_LARGE: f"some pixels exceed {LARGEST:g}",
+    isophote_frame.CONSTANT: "all pixels are alike",
+}
+_OUTCOMES = {
+    isophote.FAILED: ("failed", "no meaningful fit was possible"),
+    isophote.RAN_AWAY: ("error", "an ellipse ran away"),
+    isophote.TOO_FEW_POINTS: ("error", "too few points on the frame for a fit"),
+    isophote.TOO_MANY_ISOPHOTES: ("error", "growth did not end"),
+}
+
+
+class Fitter:
+    """Everything one thread needs to fit one image after another.
+
+    Parameters
+    ----------
+    settings : MeasurementSettings
+    """
+
+    def __init__(self, settings: MeasurementSettings):
+        size = settings.frame_size
+        self.settings = settings
+        self._limits = isophote.Limits(
+            sma0=float(settings.sma0),
+            step=float(settings.step),
+            eps0=float(settings.eps0),
+            pa0=float(settings.pa0),
+            convergence=float(settings.convergence),
+            min_iterations=settings.min_iterations,
+            max_iterations=settings.max_iterations,
+            valid_fraction=float(settings.valid_fraction),
+            max_gradient_error=float(settings.max_gradient_error),
+        )
+        self._walks = isophote.make_walks(size)
+        self._frame = np.empty((size, size), np.float32)
+        self._grey = self._rows = np.empty((0, 0), np.float32)
+        self._result = np.empty(12)
+
+    def fit(self, image: np.ndarray) -> Fit:
+        """Fit one (H, H, C) image."""
+        if image.dtype != np.uint8:
+            image = image.astype(np.float64)
+        image = np.ascontiguousarray(image)
+        source, size = image.shape[0], self.settings.frame_size
+        if self._grey.shape[0] != source:
+            self._grey = np.empty((source, source), np.float32)
+            self._rows = np.empty((source, size), np.float32)
+        usable = isophote_frame.grey_of(image, LARGEST, self._grey)
+        if usable != isophote_frame.USABLE:
+            return Fit("invalid", detail=_REASONS[usable])
+        taps = isophote_frame.resampling(source, size)
+        isophote_frame.resample(self._grey, *taps, self._rows, self._frame)
+        outcome = isophote.fit_frame(self._frame, self._walks, self._limits, self._result)
+        if outcome != isophote.OK:
+            status, detail = _OUTCOMES[outcome]
+            return Fit(status, detail=detail)
+        last, converged = self._ellipse(2), self._ellipse(7)
+        use_last = self.settings.outermost == "last"
+        colors = self._colors(image, taps, last if use_last else converged)
+        return Fit(
+            "ok",
+            stop_code=int(self._result[0]),
+            last=last,
+            converged=converged,
+            last_colors=colors if use_last else (math.nan, math.nan),
+            converged_colors=colors if not use_last else (math.nan, math.nan),
+        )
+
+    def _ellipse(self, at: int) -> Ellipse:
+        sma, eps, pa, x0, y0 = (float(value) for value in self._result[at : at + 5])
+        if not math.isfinite(sma):
+            return Ellipse()
+        flux = isophote_frame.flux_inside(self._frame, x0, y0, sma, eps, pa)
+        return Ellipse(sma, eps, pa, x0, y0, float(flux))
+
+    def _colors(self, image: np.ndarray, taps: tuple[np.ndarray, np.ndarray], at: Ellipse) -> tuple[float, float]:
+        if image.shape[-1] < 3 or not at.finite:
+            return math.nan, math.nan
+        flux = np.empty(3)
+        isophote_frame.band_fluxes(image, *taps, at.x0, at.y0, at.sma, at.eps, at.pa, flux)
+        red, green, blue = (float(value) for value in flux)
+        return red / green if green else math.nan, green / blue if blue else math.nan
+
+
+def fit_many(
+    images: np.ndarray,
+    *,
+    settings: MeasurementSettings,
+    jobs: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Fit]:
+    """Fit many images in `jobs` threads.
+
+    Parameters
+    ----------
+    images : (N, H, H, C) array
+        Read one by one, so it may be a memory map larger than memory.
+    settings : MeasurementSettings
+    jobs : int
+    progress : callable or None
+        Called with (done, total), from one thread at a time.
+
+    Returns
+    -------
+    list of Fit
+        One per image, in order.
+    """
+    total = len(images)
+    fits: list[Fit] = [Fit("error", detail="not reached")] * total
+    if total == 0:
+        return fits
+    compile_once()
+    waiting: Iterator[int] = iter(range(total))
+    lock, stop = threading.Lock(), threading.Event()
+    done = 0
+
+    def work() -> None:
+        nonlocal done
+        fitter = Fitter(settings)
+        while not stop.is_set():
+            with lock:
+                index = next(waiting, None)
+            if index is None:
+                return
+            fits[index] = fitter.fit(images[index])
+            if progress:
+                with lock:
+                    done += 1
+                    progress(done, total)
+
+    jobs = max(1, min(jobs, total))
+    if jobs == 1:
+        work()
+        return fits
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        try:
+            for future in [pool.submit(work) for _ in range(jobs)]:
+                future.result()
+        finally:
+            stop.set()
+    return fits
+
+
+def compile_once() -> None:
+    """Load the compiled kernels, compiling them if no process on this machine has yet.
+
+    Numba keeps what it compiled beside the source, or in the user's cache folder when that cannot be
+    written. The first process to come holds a lock while it compiles (tens of seconds); others that
+    start meanwhile wait for it and read its result.
+    """
+    global _is_ready
+    with _ready:
+        if _is_ready:
+            return
+        with _machine_lock():
+            fitter = Fitter(MeasurementSettings(frame_size=64, sma0=6.0))
+            distance = np.hypot(*(np.mgrid[:16, :16] - 7.5))
+            galaxy = 200.0 * np.exp(-distance / 3.0)[..., np.newaxis].repeat(3, axis=-1)
+            for image in (galaxy, galaxy.astype(np.uint8)):
+                fitter.fit(image)
+        _is_ready = True
+
+
+@contextlib.contextmanager
+def _machine_lock() -> Iterator[None]:
+    """Hold a lock that processes of one user on one machine share; none where there is no `fcntl`."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    user = os.getuid()
+    path = Path(tempfile.gettempdir()) / f"galaxy-measurement-{user}.lock"
+    try:
+        file = open(path, "a")  # noqa: SIM115 (closed below; failing to open is no reason to fail)
+    except OSError:
+        yield
+        return
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
