@@ -26,19 +26,38 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from eval.catalogue import PROPERTIES
+from eval.two_sample import (
+    ANGLE_PERIOD,
+    difference_of_cdfs,
+    distance_sums,
+    energy_distance,
+    energy_of_sums,
+    ks,
+    ks_distance,
+    kuiper,
+    kuiper_distance,
+    wasserstein,
+    wasserstein_circular,
+    wasserstein_distance,
+)
+
+__all__ = [
+    "Comparison",
+    "compare",
+    "energy_distance",
+    "ks_distance",
+    "kuiper_distance",
+    "wasserstein_distance",
+]
 
 ANGLE = "position_angle"
-ANGLE_PERIOD = 180.0
-"""Galaxies look the same after half a turn, deg."""
 ELONGATED = "position_angle_elongated"
 ELONGATED_ABOVE = 0.1
 """Ellipticity above which a position angle means something."""
@@ -217,10 +236,10 @@ def compare(real: pd.DataFrame, generated: pd.DataFrame, *, seed: int = 0, split
     def group(prefix: str) -> dict[str, float]:
         return {name.split("/")[1]: float(value) for name, value in now.items() if name.split("/")[0] == prefix}
 
-    ks = group("ks")
+    distances = group("ks")
     failed = {name: float(side["ellipticity"].isna().mean()) for name, side in sides.items()}
     return Comparison(
-        ks={name: ks[name] for name in PROPERTIES},
+        ks={name: distances[name] for name in PROPERTIES},
         ks_dropped=group("ks_dropped"),
         kuiper=group("kuiper"),
         wasserstein=group("wasserstein"),
@@ -228,7 +247,7 @@ def compare(real: pd.DataFrame, generated: pd.DataFrame, *, seed: int = 0, split
         energy_n=energy_n,
         energy_floor=float(np.mean(energy_null)) if len(energy_null) else math.nan,
         energy_floor_95=float(np.quantile(energy_null, 0.95)) if len(energy_null) else math.nan,
-        colors={name: ks[name] for name in colors},
+        colors={name: distances[name] for name in colors},
         failed=failed,
         floor=KS_MEAN_NULL * scale,
         floor_95=KS_95_NULL * scale,
@@ -271,9 +290,6 @@ def _halves(n: int, splits: int, rng: np.random.Generator) -> tuple[np.ndarray, 
     return labels, math.sqrt(1 / first + 1 / (n - first))
 
 
-# --- Functionals of D, for one pooled sample and several ways of labelling it -----------------------------------------
-
-
 def _figures(pooled: pd.DataFrame, labels: np.ndarray) -> dict[str, np.ndarray]:
     """Every one-dimensional figure for each labelling.
 
@@ -292,160 +308,27 @@ def _figures(pooled: pd.DataFrame, labels: np.ndarray) -> dict[str, np.ndarray]:
     figures: dict[str, np.ndarray] = {}
     columns = {name: pooled[name].to_numpy() for name in pooled}
     for name, values in columns.items():
-        figures[f"ks/{name}"] = _ks(*_difference(np.where(np.isnan(values), -np.inf, values), labels))
+        figures[f"ks/{name}"] = ks(*difference_of_cdfs(np.where(np.isnan(values), -np.inf, values), labels))
     figures["ks_mean"] = np.mean([figures[f"ks/{name}"] for name in PROPERTIES], axis=0)
     fitted = ~np.isnan(columns["ellipticity"])
     for name in PROPERTIES:
-        points, difference = _difference(columns[name][fitted], labels[:, fitted])
-        figures[f"ks_dropped/{name}"] = _ks(points, difference)
+        points, difference = difference_of_cdfs(columns[name][fitted], labels[:, fitted])
+        figures[f"ks_dropped/{name}"] = ks(points, difference)
         if name == ANGLE:
-            distance, spread = _wasserstein_circular, np.full(len(labels), ANGLE_PERIOD / math.sqrt(12))
-            figures[f"kuiper/{name}"] = _kuiper(points, difference)
+            distance, spread = wasserstein_circular, np.full(len(labels), ANGLE_PERIOD / math.sqrt(12))
+            figures[f"kuiper/{name}"] = kuiper(points, difference)
         else:
-            distance, spread = _wasserstein, _spread(columns[name], labels & fitted)
+            distance, spread = wasserstein, _spread(columns[name], labels & fitted)
         figures[f"wasserstein/{name}"] = distance(points, difference) / spread
     elongated = fitted & (columns["ellipticity"] > ELONGATED_ABOVE)
-    figures[f"kuiper/{ELONGATED}"] = _kuiper(*_difference(columns[ANGLE][elongated], labels[:, elongated]))
+    figures[f"kuiper/{ELONGATED}"] = kuiper(*difference_of_cdfs(columns[ANGLE][elongated], labels[:, elongated]))
     return figures
-
-
-def _difference(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct sorted values (m,) and D at them, (splits, m); NaN for a labelling with an empty side."""
-    order = np.argsort(values, kind="stable")
-    ordered = values[order]
-    last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], np.ones(min(1, len(values)), bool)))
-    first = np.cumsum(labels[:, order], axis=1, dtype=np.int64)[:, last]
-    second = (last + 1) - first
-    n = labels.sum(axis=1)[:, None]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return ordered[last], first / n - second / (len(values) - n)
-
-
-def _ks(points: np.ndarray, difference: np.ndarray) -> np.ndarray:
-    if not len(points):
-        return np.full(len(difference), np.nan)
-    return np.abs(difference).max(axis=1)
-
-
-def _kuiper(points: np.ndarray, difference: np.ndarray) -> np.ndarray:
-    """max D - min D: D ends at 0, so the range holds the 0 before the first point too."""
-    if not len(points):
-        return np.full(len(difference), np.nan)
-    return np.ptp(difference, axis=1)
-
-
-def _wasserstein(points: np.ndarray, difference: np.ndarray) -> np.ndarray:
-    if not len(points):
-        return np.full(len(difference), np.nan)
-    return np.abs(difference[:, :-1]) @ np.diff(points)
-
-
-def _wasserstein_circular(points: np.ndarray, difference: np.ndarray) -> np.ndarray:
-    """Points within one ANGLE_PERIOD; the arc from the last to the first has D = 0."""
-    if not len(points):
-        return np.full(len(difference), np.nan)
-    arcs = np.append(np.diff(points), points[0] + ANGLE_PERIOD - points[-1])
-    rank = np.argsort(difference, axis=1)
-    half = np.argmax(np.cumsum(arcs[rank], axis=1) >= ANGLE_PERIOD / 2, axis=1)
-    median = np.take_along_axis(difference, np.take_along_axis(rank, half[:, None], axis=1), axis=1)
-    return np.abs(difference - median) @ arcs
 
 
 def _spread(values: np.ndarray, first: np.ndarray) -> np.ndarray:
     """Standard deviation of the values of the first sample, (splits,); NaN when none, or when they are all equal."""
     spread = np.array([np.std(values[label]) if label.any() else np.nan for label in first])
     return np.where(spread > 0, spread, np.nan)
-
-
-# --- The same for two plain samples -----------------------------------------------------------------------------------
-
-
-def _two_sample(first: Any, second: Any, functional: Callable[..., np.ndarray]) -> float:
-    samples = [np.asarray(sample, np.float64).ravel() for sample in (first, second)]
-    labels = np.arange(sum(map(len, samples))) < len(samples[0])
-    return float(functional(*_difference(np.concatenate(samples), labels[None]))[0])
-
-
-def ks_distance(first: Any, second: Any) -> float:
-    """Two-sample Kolmogorov-Smirnov distance in [0, 1]; NaN is a value below all others.
-
-    Parameters
-    ----------
-    first, second : array_like
-        (n,) and (m,) numbers. NaN stands for a galaxy that could not be fitted.
-    """
-    first, second = (np.asarray(sample, np.float64) for sample in (first, second))
-    return _two_sample(np.where(np.isnan(first), -np.inf, first), np.where(np.isnan(second), -np.inf, second), _ks)
-
-
-def kuiper_distance(first: Any, second: Any) -> float:
-    """Kuiper's V in [0, 1] of two samples of finite numbers: max(F - G) + max(G - F) (Kuiper 1960)."""
-    return _two_sample(first, second, _kuiper)
-
-
-def wasserstein_distance(first: Any, second: Any, *, circular: bool = False) -> float:
-    """Wasserstein-1 of two samples of finite numbers, in their own units.
-
-    Parameters
-    ----------
-    first, second : array_like
-        (n,) and (m,) numbers.
-    circular : bool
-        The numbers are angles in deg that mean the same after 180 deg (Delon, Salomon & Sobolevskii 2010).
-    """
-    if not circular:
-        return _two_sample(first, second, _wasserstein)
-    return _two_sample(np.mod(first, ANGLE_PERIOD), np.mod(second, ANGLE_PERIOD), _wasserstein_circular)
-
-
-def energy_distance(first: np.ndarray, second: np.ndarray) -> float:
-    """Energy distance sqrt(2 E|X-Y| - E|X-X'| - E|Y-Y'|) of two samples of points (Szekely & Rizzo 2013).
-
-    Parameters
-    ----------
-    first, second : ndarray
-        (n, d) and (m, d) float. Time and not memory grows with (n + m) squared.
-    """
-    sums = _distance_sums(np.concatenate([first, second]), np.array([0, len(first)]))
-    return float(_energy(sums, np.array([1 / len(first), -1 / len(second)])))
-
-
-def _energy(sums: np.ndarray, weights: np.ndarray) -> float:
-    """sqrt(-w'Sw): weights 1/n for the groups of one side and -1/m for those of the other."""
-    return math.sqrt(max(0.0, -float(np.einsum("i,ij,j", weights, sums, weights))))
-
-
-def _distance_sums(points: np.ndarray, starts: np.ndarray, rows: int = 64) -> np.ndarray:
-    """Sums of Euclidean distances between all points of each pair of groups.
-
-    Plain array arithmetic on blocks that fit a core's cache: a matrix product would start
-    BLAS threads, which wait for each other where trials share the cores.
-
-    Parameters
-    ----------
-    points : ndarray
-        (n, d) float, ordered by group.
-    starts : ndarray
-        (groups,) int, the first point of each group.
-
-    Returns
-    -------
-    ndarray
-        (groups, groups) float64, symmetric.
-    """
-    columns = np.ascontiguousarray(np.asarray(points, np.float64).T)
-    sums = np.zeros((len(starts), len(starts)))
-    for group, (start, stop) in enumerate(pairwise([*starts, len(points)])):
-        for low in range(start, stop, rows):
-            high = min(low + rows, stop)
-            square = np.zeros((high - low, len(points) - start))
-            step = np.empty_like(square)
-            for column in columns:
-                np.subtract(column[low:high, None], column[None, start:], out=step)
-                square += np.multiply(step, step, out=step)
-            totals = np.sqrt(square, out=square).sum(axis=0)
-            sums[group, group:] += np.add.reduceat(totals, starts[group:] - start)
-    return sums + np.triu(sums, 1).T
 
 
 def _energy_with_floor(
@@ -463,12 +346,12 @@ def _energy_with_floor(
     if len(points) < MIN_SPLIT:
         return energy, (n, m), np.empty(0)
     starts = np.arange(ENERGY_GROUPS) * len(points) // ENERGY_GROUPS
-    sums, sizes = _distance_sums(points, starts), np.diff([*starts, len(points)])
+    sums, sizes = distance_sums(points, starts), np.diff([*starts, len(points)])
     halves, _ = _halves(ENERGY_GROUPS, splits, rng)
     null = []
     for half in halves:
         a, b = sizes[half].sum(), sizes[~half].sum()
-        null.append(_energy(sums, np.where(half, 1 / a, -1 / b)) * math.sqrt((1 / n + 1 / m) / (1 / a + 1 / b)))
+        null.append(energy_of_sums(sums, np.where(half, 1 / a, -1 / b)) * math.sqrt((1 / n + 1 / m) / (1 / a + 1 / b)))
     return energy, (n, m), np.array(null)
 
 
