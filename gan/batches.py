@@ -125,6 +125,10 @@ class Batches:
             chosen = slice(begin, begin + share)
             yield {side: self._take(side, order[chosen], mirrored[:, chosen]) for side in self._arrays}
 
+    def first(self, side: int, n: int) -> Tensor:
+        """The first `n` images of `side`, as they are: `(n, S, S, C)` uint8 on the device."""
+        return torch.from_numpy(np.array(self._arrays[side][:n])).to(self.device)
+
     def _take(self, side: int, rows: Tensor, mirrored: Tensor) -> Tensor:
         if self.resident:
             batch = self._tensors[side].index_select(0, rows)

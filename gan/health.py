@@ -1,0 +1,110 @@
+"""Cheap looks at a training: has it diverged, has it collapsed, what do batch norms of an average need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+LOOK_IMAGES, LOOK_SEED = 64, 0
+NORM_IMAGES, NORM_SEED = 512, 1
+BLOCK = 64
+REAL_IMAGES = 256
+ALIKE = 0.1  # of the spread, or of the contrast, of real images
+PATIENCE = 3  # epochs in a row
+WARM_UP_STEPS = 200  # before them, running statistics of batch norms are not yet those of the network
+
+
+def losses_problem(means: Tensor) -> str | None:
+    """Say so when a loss (`means[0]` of the discriminator, `means[1]` of the generator) is NaN or infinite."""
+    if bool(torch.isfinite(means[:2]).all()):
+        return None
+    return f"a loss is not finite (discriminator {float(means[0])}, generator {float(means[1])})"
+
+
+def weights_problem(networks: Iterable[nn.Module]) -> str | None:
+    """Say so when a weight or a running statistic is NaN or infinite."""
+    tensors = [t.detach() for net in networks for t in (*net.parameters(), *net.buffers()) if t.is_floating_point()]
+    if bool(torch.isfinite(torch.stack(torch._foreach_norm(tensors))).all()):
+        return None
+    return "a weight is not finite"
+
+
+def spread_and_contrast(images: Tensor) -> tuple[float, float]:
+    """How images `(N, C, H, W)` differ from one another, and how the pixels of one differ, as standard deviations."""
+    images = images.float()
+    return float(images.std(0).mean()), float(images.std((1, 2, 3)).mean())
+
+
+class Health:
+    """Compares what a generator draws with real images; tells a collapse once it has lasted.
+
+    Collapse: for 3 epochs in a row 64 generated images have less than 0.1 of the spread (all alike) or of the contrast
+    (flat) of real images. The first 200 steps do not count.
+
+    Parameters
+    ----------
+    real : ndarray, (n, S, S, C) uint8
+        Training images; up to 256, evenly spaced, are looked at.
+    """
+
+    def __init__(self, real: np.ndarray):
+        rows = np.linspace(0, len(real) - 1, min(len(real), REAL_IMAGES)).astype(int)
+        signed = torch.from_numpy(np.asarray(real[rows])).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+        self.real_spread, self.real_contrast = spread_and_contrast(signed)
+        self._alike = 0
+
+    @torch.no_grad()
+    def look(self, generator: nn.Module, inputs: Tensor, *, steps: int) -> tuple[float, str | None]:
+        """Draw from `inputs` with `generator` in evaluation mode, after `steps` steps of training.
+
+        Returns
+        -------
+        spread : float
+            Of the generated images in units of that of real ones; NaN where those are all alike.
+        problem : str or None
+            The collapse in words.
+        """
+        spread, contrast = spread_and_contrast(generator(inputs))
+        spread = spread / self.real_spread if self.real_spread else float("nan")
+        contrast = contrast / self.real_contrast if self.real_contrast else float("nan")
+        self._alike = self._alike + 1 if steps > WARM_UP_STEPS and (spread < ALIKE or contrast < ALIKE) else 0
+        if self._alike < PATIENCE:
+            return spread, None
+        what = "flat" if contrast < ALIKE else "all alike"
+        return spread, (
+            f"collapsed: for {self._alike} epochs the generated images have been {what} "
+            f"(spread {spread:.3f}, contrast {contrast:.3f} of real images')"
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next look depends on."""
+        return {"alike": self._alike}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Inverse of `state_dict`."""
+        self._alike = int(state["alike"])
+
+
+@torch.no_grad()
+def estimate_batch_norm(network: nn.Module, inputs: Tensor) -> None:
+    """Set the running statistics of every batch norm to means over blocks of 64 of `inputs`; leaves evaluation mode on.
+
+    Averaged weights have activations of their own, of which an average of past running statistics knows nothing.
+    """
+    layers = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not layers:
+        return
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None
+    network.train()
+    for block in inputs.split(BLOCK):
+        network(block)
+    network.eval()
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
