@@ -30,18 +30,15 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
+from eval.isophote_walk import COS, COUNT, REACH, SIN, SUMS, X, Y, start, trace
+
 OK, FAILED, RAN_AWAY, TOO_FEW_POINTS, TOO_MANY_ISOPHOTES = 0, 1, 2, 3, 4
 """Outcomes of `fit_frame`."""
 
 MAX_EPS, MIN_EPS = 0.95, 0.05
 SECTOR_AREA = 2.0
-PHI_OVERLAP = 0.05
 MAX_ISOPHOTES = 400
-POINTS_PER_PIXEL = 64
-"""Room for a walk, in points per pixel of the frame's side; only an ellipse that has run away needs more."""
 
-_COS, _SIN, _X, _Y = 0, 1, 2, 3
-_SMA, _EPS, _PHI0, _R0, _COUNT, _REACH, _S1 = 0, 1, 2, 3, 4, 5, 6
 _jit = nb.njit(cache=True, nogil=True, error_model="numpy")
 _jit_sums = nb.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 
@@ -58,13 +55,6 @@ class Limits(NamedTuple):
     max_iterations: int
     valid_fraction: float
     max_gradient_error: float
-
-
-class Walk(NamedTuple):
-    """A path along an ellipse of unit position angle: points (4, capacity), head (14,)."""
-
-    points: np.ndarray
-    head: np.ndarray
 
 
 class Geometry(NamedTuple):
@@ -90,87 +80,6 @@ class Sample(NamedTuple):
     cos1: float
     sin2: float
     cos2: float
-
-
-def make_walks(frame_size: int) -> tuple[Walk, Walk, Walk]:
-    """Room for the walks along an ellipse and the two larger ones that give its gradient."""
-    capacity = POINTS_PER_PIXEL * frame_size
-
-    def walk() -> Walk:
-        return Walk(np.zeros((4, capacity)), np.zeros(14))
-
-    return walk(), walk(), walk()
-
-
-@_jit
-def _radius(sma, eps, phi):
-    q = 1.0 - eps
-    return sma * q / np.sqrt((q * np.cos(phi)) ** 2 + np.sin(phi) ** 2)
-
-
-@_jit
-def _start(sma, eps, step):
-    """Angle and radius at which a walk begins: half a sector, a step wide but at most 3 pixels."""
-    low, high = sma * (1.0 - step / 2.0), sma * (1.0 + step / 2.0)
-    phi = max(min(min(high - low, 3.0) / sma, 0.2), 0.05) / 2.0
-    return phi, _radius(sma, eps, phi)
-
-
-@_jit
-def _trace(walk, sma, eps, phi0, r0):
-    """Walk along an ellipse, unless this is the walk that is kept. Returns False when it runs away."""
-    head, points = walk.head, walk.points
-    if head[_COUNT] > 0 and head[_SMA] == sma and head[_EPS] == eps and head[_PHI0] == phi0 and head[_R0] == r0:
-        return True
-    head[_COUNT] = 0.0
-    if not (np.isfinite(eps) and np.isfinite(r0)) or not r0 > 0.0:
-        return False
-    capacity = points.shape[1]
-    q = 1.0 - eps
-    q2, scale = q * q, sma * q
-    end = 2.0 * np.pi + PHI_OVERLAP
-    phi, r, c, s = phi0, r0, np.cos(phi0), np.sin(phi0)
-    count = 0
-    while phi <= end:
-        if count >= capacity:
-            return False
-        points[_COS, count] = c
-        points[_SIN, count] = s
-        points[_X, count] = r * c
-        points[_Y, count] = r * s
-        count += 1
-        d = min(1.0 / r, 0.5)
-        phi += d
-        if d < 0.1:
-            d2 = d * d
-            sd = d * (1.0 + d2 * (-1.0 / 6.0 + d2 * (1.0 / 120.0 + d2 * (-1.0 / 5040.0 + d2 / 362880.0))))
-            cd = 1.0 + d2 * (-0.5 + d2 * (1.0 / 24.0 + d2 * (-1.0 / 720.0 + d2 * (1.0 / 40320.0 - d2 / 3628800.0))))
-        else:
-            sd, cd = np.sin(d), np.cos(d)
-        c, s = c * cd - s * sd, s * cd + c * sd
-        r = scale / np.sqrt(q2 * c * c + s * s)
-    head[_SMA], head[_EPS], head[_PHI0], head[_R0], head[_COUNT] = sma, eps, phi0, r0, count
-    head[_REACH] = max(r0, max(sma, sma * q))
-    head[_S1 : _S1 + 8] = _trigonometric_sums(points, count)
-    return True
-
-
-@_jit_sums
-def _trigonometric_sums(points, count):
-    """Sums of sin(k phi) and cos(k phi), k = 1 to 4, along a walk."""
-    s1 = s2 = s3 = s4 = c1 = c2 = c3 = c4 = 0.0
-    for k in range(count):
-        c, s = points[_COS, k], points[_SIN, k]
-        cc, ss = c * c - s * s, 2.0 * s * c
-        s1 += s
-        c1 += c
-        s2 += ss
-        c2 += cc
-        s3 += s * cc + c * ss
-        c3 += c * cc - s * ss
-        s4 += 2.0 * ss * cc
-        c4 += cc * cc - ss * ss
-    return s1, s2, s3, s4, c1, c2, c3, c4
 
 
 @_jit
@@ -214,7 +123,7 @@ def _sums_inside(pixels, width, points, count, x0, y0, cp, sp, shift):
     """Sums along a walk that lies on the frame, harmonics included."""
     i0 = i2 = a1 = b1 = a2 = b2 = 0.0
     for k in range(count):
-        ex, ey, c, s = points[_X, k], points[_Y, k], points[_COS, k], points[_SIN, k]
+        ex, ey, c, s = points[X, k], points[Y, k], points[COS, k], points[SIN, k]
         x = x0 + (ex * cp - ey * sp)
         y = y0 + (ex * sp + ey * cp)
         i, j = np.int32(x), np.int32(y)
@@ -238,7 +147,7 @@ def _moments_inside(pixels, width, points, count, x0, y0, cp, sp, shift):
     """Sums along a walk that lies on the frame, without harmonics."""
     i0 = i2 = 0.0
     for k in range(count):
-        ex, ey = points[_X, k], points[_Y, k]
+        ex, ey = points[X, k], points[Y, k]
         x = x0 + (ex * cp - ey * sp)
         y = y0 + (ex * sp + ey * cp)
         i, j = np.int32(x), np.int32(y)
@@ -261,7 +170,7 @@ def _sums_clipped(pixels, width, points, count, x0, y0, cp, sp, shift, t):
     used = 0
     edge = width - 1.0
     for k in range(count):
-        ex, ey, c, s = points[_X, k], points[_Y, k], points[_COS, k], points[_SIN, k]
+        ex, ey, c, s = points[X, k], points[Y, k], points[COS, k], points[SIN, k]
         x = x0 + (ex * cp - ey * sp)
         y = y0 + (ex * sp + ey * cp)
         if not (-1.0 < x < edge and -1.0 < y < edge):
@@ -297,8 +206,8 @@ def _sample(frame, walk, geometry, shift, harmonics, matrix, b, t):
     """Sample the frame along a kept walk."""
     width = frame.shape[1]
     pixels = frame.ravel()
-    count = np.int64(walk.head[_COUNT])
-    reach = walk.head[_REACH]
+    count = np.int64(walk.head[COUNT])
+    reach = walk.head[REACH]
     x0, y0 = geometry.x0, geometry.y0
     cp, sp = np.cos(geometry.pa), np.sin(geometry.pa)
     used = count
@@ -306,7 +215,7 @@ def _sample(frame, walk, geometry, shift, harmonics, matrix, b, t):
     inside = min(x0, y0) - reach > 1e-6 and max(x0, y0) + reach < width - 1.0 - 1e-6
     if inside and harmonics:
         i0, i2, a1, b1, a2, b2 = _sums_inside(pixels, width, walk.points, count, x0, y0, cp, sp, shift)
-        t[:] = walk.head[_S1 : _S1 + 8]
+        t[:] = walk.head[SUMS : SUMS + 8]
     elif inside:
         i0, i2 = _moments_inside(pixels, width, walk.points, count, x0, y0, cp, sp, shift)
     else:
@@ -328,7 +237,7 @@ def _sample(frame, walk, geometry, shift, harmonics, matrix, b, t):
 @_jit
 def _moved(sma, step, x0, y0, eps, pa):
     """An ellipse that starts its walk where its own shape says."""
-    phi0, r0 = _start(sma, eps, step)
+    phi0, r0 = start(sma, eps, step)
     return Geometry(x0, y0, eps, pa, phi0, r0)
 
 
@@ -351,14 +260,14 @@ def _correct(sma, step, old, which, harmonic, gradient):
 
 
 @_jit
-def _difference(frame, walk, sma, step, distance, geometry, sample, scratch):
+def _difference(frame, walk, table, index, sma, step, distance, geometry, sample, scratch):
     """Radial gradient and its error from the ellipse `distance` (relative) further out.
 
     The third value is False when that ellipse has run away.
     """
     outer = (1.0 + distance) * sma
     moved = _moved(outer, step, geometry.x0, geometry.y0, geometry.eps, geometry.pa)
-    if not _trace(walk, outer, moved.eps, moved.phi0, moved.r0):
+    if not trace(walk, table, index, step, outer, moved.eps, moved.phi0, moved.r0, False):
         return np.nan, np.nan, False
     there = _sample(frame, walk, moved, sample.mean, False, scratch[0], scratch[1], scratch[2])
     gradient = (there.mean - sample.mean) / sma / distance
@@ -367,7 +276,7 @@ def _difference(frame, walk, sma, step, distance, geometry, sample, scratch):
 
 
 @_jit
-def _gradient(frame, walks, sma, step, geometry, sample, previous, kept, scratch):
+def _gradient(frame, walks, table, index, sma, step, geometry, sample, previous, kept, scratch):
     """Gradient along an ellipse, compared with a previous estimate (0 for none).
 
     A gradient shallower than a third of the previous one is taken again over twice the distance;
@@ -375,7 +284,9 @@ def _gradient(frame, walks, sma, step, geometry, sample, previous, kept, scratch
     `kept` holds the two differences so that the second look at a sample costs nothing.
     """
     if kept[0] == 0.0:
-        kept[1], kept[2], sound = _difference(frame, walks[1], sma, step, step, geometry, sample, scratch)
+        kept[1], kept[2], sound = _difference(
+            frame, walks[1], table, index + 1, sma, step, step, geometry, sample, scratch
+        )
         kept[0], kept[3] = 1.0, 0.0
         if not sound:
             return np.nan, np.nan, False
@@ -384,7 +295,9 @@ def _gradient(frame, walks, sma, step, geometry, sample, previous, kept, scratch
         previous = gradient + error
     if gradient >= previous / 3.0:
         if kept[3] == 0.0:
-            kept[4], kept[5], sound = _difference(frame, walks[2], sma, step, 2.0 * step, geometry, sample, scratch)
+            kept[4], kept[5], sound = _difference(
+                frame, walks[2], table, -1, sma, step, 2.0 * step, geometry, sample, scratch
+            )
             kept[3] = 1.0
             if not sound:
                 return np.nan, np.nan, False
@@ -395,7 +308,7 @@ def _gradient(frame, walks, sma, step, geometry, sample, previous, kept, scratch
 
 
 @_jit
-def _fit_isophote(frame, walks, limits, sma, geometry, min_iterations, kept, scratch):
+def _fit_isophote(frame, walks, table, index, limits, sma, geometry, min_iterations, kept, scratch):
     """Fit one ellipse. Returns its stop code (-1 diverged, 3 too few points, -9 ran away) and geometry."""
     step = limits.step
     best, best_geometry = np.inf, geometry
@@ -403,11 +316,13 @@ def _fit_isophote(frame, walks, limits, sma, geometry, min_iterations, kept, scr
     gradient = 0.0
     amplitudes = np.empty(4)
     kept[0] = 0.0
-    if not _trace(walks[0], sma, geometry.eps, geometry.phi0, geometry.r0):
+    if not trace(walks[0], table, index, step, sma, geometry.eps, geometry.phi0, geometry.r0, True):
         return -9, geometry
     sample = _sample(frame, walks[0], geometry, frame[np.int64(geometry.y0), np.int64(geometry.x0)], True, *scratch)
     for iteration in range(limits.max_iterations):
-        gradient, error, sound = _gradient(frame, walks, sma, step, geometry, sample, gradient, kept, scratch)
+        gradient, error, sound = _gradient(
+            frame, walks, table, index, sma, step, geometry, sample, gradient, kept, scratch
+        )
         if not sound:
             return -9, geometry
         if not np.isfinite(sample.scatter):
@@ -429,11 +344,11 @@ def _fit_isophote(frame, walks, limits, sma, geometry, min_iterations, kept, scr
         width = frame.shape[1]
         if min(geometry.x0, geometry.y0) < 1.0 or max(geometry.x0, geometry.y0) > width:
             return -1, geometry
-        if not _trace(walks[0], sma, geometry.eps, geometry.phi0, geometry.r0):
+        if not trace(walks[0], table, index, step, sma, geometry.eps, geometry.phi0, geometry.r0, True):
             return -9, geometry
         sample = _sample(frame, walks[0], geometry, sample.mean, True, *scratch)
         kept[0] = 0.0
-        gradient, error, sound = _gradient(frame, walks, sma, step, geometry, sample, 0.0, kept, scratch)
+        gradient, error, sound = _gradient(frame, walks, table, index, sma, step, geometry, sample, 0.0, kept, scratch)
         if not sound:
             return -9, geometry
         if not (gradient < 0.0 and error > 0.0):
@@ -461,14 +376,16 @@ def _turned(old):
 
 
 @_jit
-def fit_frame(frame, walks, limits, result):
+def fit_frame(frame, walks, table, limits, result):
     """Fit ellipses outwards from the centre of a frame.
 
     Parameters
     ----------
     frame : (S, S) float32 array
     walks : tuple of Walk
-        From `make_walks(S)`; one set per thread.
+        From `isophote_walk.make_walks(S)`; one set per thread.
+    table : Table
+        From `isophote_walk.starts_table`, for the same S, first semi-major axis and step.
     limits : Limits
     result : (12,) float64 array
         Filled with the stop code of the outermost isophote, the number of isophotes, then sma, eps,
@@ -482,7 +399,7 @@ def fit_frame(frame, walks, limits, result):
     kept = np.zeros(6)
     scratch = (np.zeros((5, 5)), np.zeros(5), np.zeros(8))
     for walk in walks:
-        walk.head[_COUNT] = 0.0
+        walk.head[COUNT] = 0.0
     result[:] = np.nan
     center = (frame.shape[0] - 1) / 2.0
     sma = limits.sma0
@@ -491,7 +408,7 @@ def fit_frame(frame, walks, limits, result):
     for count in range(1, MAX_ISOPHOTES + 1):
         least = limits.min_iterations * (2 if count == 1 else 1)
         code_before = code
-        code, geometry = _fit_isophote(frame, walks, limits, sma, geometry, least, kept, scratch)
+        code, geometry = _fit_isophote(frame, walks, table, count - 1, limits, sma, geometry, least, kept, scratch)
         if code == -9:
             return RAN_AWAY
         if code == 3:

@@ -143,7 +143,7 @@ def band_fluxes(image, first, weights, x0, y0, sma, eps, pa, bands):
     Resampling is linear, so the mask is brought to the image (its adjoint) instead of every band
     to the frame.
     """
-    source, _, channels = image.shape
+    source = image.shape[0]
     size, taps = weights.shape
     cumulative = np.zeros((size + 1, source))
     for i in range(size):

@@ -1,0 +1,349 @@
+"""The path along an ellipse on which the fit samples the image.
+
+photutils walks in polar angle, phi -> phi + min(1 / r(phi), 0.5) from a start that depends on the
+semi-major axis, until a full turn and 0.05 rad are covered. Each step waits for the one before:
+square root, sine and cosine, some 20 ns that no processor can overlap. Yet the k-th angle of the walk
+is a smooth function of the axis ratio q = 1 - eps, and semi-major axes only take the values of a
+lattice. So `starts_table` keeps, as polynomials in q, the angles at which each sixteenth of every walk
+begins; from there sixteen pieces are walked side by side, in vector registers. The points are
+photutils' to about 1e-10 rad; walks outside the table are taken step by step.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numba as nb
+import numpy as np
+
+LANES = 16
+"""Pieces of a walk that advance side by side."""
+
+PANELS, NODES = 24, 12
+"""The table's pieces in q, of equal ratio, and the coefficients of the polynomial on each."""
+
+MIN_Q = 0.05
+PHI_OVERLAP = 0.05
+LAST_PHI = 2.0 * np.pi + PHI_OVERLAP
+MAX_STEP = 0.5
+TABLE_TOLERANCE = 1e-9
+"""Radians by which a tabulated start may differ from the walk; a panel that does worse is not used."""
+
+POINTS_PER_PIXEL = 64
+"""Room for a walk, in points per pixel of the frame's side; only an ellipse that has run away needs more."""
+
+COS, SIN, X, Y, PHI = 0, 1, 2, 3, 4
+SMA, EPS, PHI0, R0, COUNT, REACH, SUMS = 0, 1, 2, 3, 4, 5, 6
+_jit = nb.njit(cache=True, nogil=True, error_model="numpy")
+_jit_vector = nb.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+
+
+class Walk(NamedTuple):
+    """A kept walk along an ellipse whose major axis lies along x.
+
+    Attributes
+    ----------
+    points : (5, capacity) float64 array
+        cos phi, sin phi, x, y (pixels from the centre) and phi of every point, in no particular order.
+    head : (14,) float64 array
+        Semi-major axis, ellipticity, start angle and radius, number of points, largest radius, and
+        the sums of sin(k phi) and cos(k phi), k = 1 to 4, over the points.
+    """
+
+    points: np.ndarray
+    head: np.ndarray
+
+
+class Table(NamedTuple):
+    """Where the pieces of a walk begin: see `starts_table`.
+
+    Attributes
+    ----------
+    polynomials : (2, lattice, PANELS, NODES, LANES) float64 array
+        Coefficients, highest power first, in the panel's variable from -1 to 1. First index: a walk
+        from the ellipse's own start (0) or from the one it inherits (1).
+    steps : (2, lattice, PANELS) int64 array
+        Points in each piece; 0 where the table is not to be used.
+    """
+
+    polynomials: np.ndarray
+    steps: np.ndarray
+
+
+def make_walks(frame_size: int) -> tuple[Walk, Walk, Walk]:
+    """Room for the walks along an ellipse and the two larger ones that give its gradient."""
+    capacity = POINTS_PER_PIXEL * frame_size
+
+    def walk() -> Walk:
+        return Walk(np.zeros((5, capacity)), np.zeros(14))
+
+    return walk(), walk(), walk()
+
+
+@_jit
+def radius(sma, eps, phi):
+    """Distance of an ellipse from its centre at a polar angle from its major axis."""
+    q = 1.0 - eps
+    return sma * q / np.sqrt((q * np.cos(phi)) ** 2 + np.sin(phi) ** 2)
+
+
+@_jit
+def start(sma, eps, step):
+    """Angle and radius at which a walk begins: half a sector, a step wide but at most 3 pixels."""
+    low, high = sma * (1.0 - step / 2.0), sma * (1.0 + step / 2.0)
+    phi = max(min(min(high - low, 3.0) / sma, 0.2), 0.05) / 2.0
+    return phi, radius(sma, eps, phi)
+
+
+@_jit_vector
+def _advance(points, lanes, steps, state):
+    """Walk `steps` steps in each of `lanes` lanes; point t of lane l goes to column t * lanes + l.
+
+    `state` (5, lanes) holds cos phi, sin phi, phi, q squared and 1 / (sma q) of every lane.
+    """
+    c, s, phi, q2, inverse = state[0], state[1], state[2], state[3], state[4]
+    for t in range(steps):
+        at = t * lanes
+        for lane in range(lanes):
+            cl, sl = c[lane], s[lane]
+            d = np.sqrt(q2[lane] * cl * cl + sl * sl) * inverse[lane]
+            r = 1.0 / d
+            points[COS, at + lane] = cl
+            points[SIN, at + lane] = sl
+            points[X, at + lane] = r * cl
+            points[Y, at + lane] = r * sl
+            points[PHI, at + lane] = phi[lane]
+            d = min(d, MAX_STEP)
+            d2 = d * d
+            sd = d2 * (1.0 / 362880.0 - d2 * (1.0 / 39916800.0 - d2 / 6227020800.0))
+            sd = d + d * d2 * (-1.0 / 6.0 + d2 * (1.0 / 120.0 + d2 * (-1.0 / 5040.0) + d2 * sd))
+            cd = d2 * (1.0 / 40320.0 - d2 * (1.0 / 3628800.0 - d2 * (1.0 / 479001600.0 - d2 / 87178291200.0)))
+            cd = 1.0 + d2 * (-0.5 + d2 * (1.0 / 24.0 + d2 * (-1.0 / 720.0) + d2 * cd))
+            c[lane] = cl * cd - sl * sd
+            s[lane] = sl * cd + cl * sd
+            phi[lane] = phi[lane] + d
+
+
+@_jit
+def _settle(state, lane, phi, q, sma):
+    """Put a lane at an angle of an ellipse."""
+    state[0, lane], state[1, lane], state[2, lane] = np.cos(phi), np.sin(phi), phi
+    state[3, lane], state[4, lane] = q * q, 1.0 / (sma * q)
+
+
+@_jit
+def _fill_holes(points, steps, count):
+    """Move the points of the first `count` steps of a walk to the first `count` columns."""
+    source = steps * LANES - 1
+    for at in range(count):
+        if (at % LANES) * steps + at // LANES < count:
+            continue
+        while (source % LANES) * steps + source // LANES >= count:
+            source -= 1
+        for row in range(5):
+            points[row, at] = points[row, source]
+        source -= 1
+
+
+@_jit
+def _walk_pieces(walk, table, kind, index, sma, q, phi):
+    """Walk all pieces side by side, from a given first angle. Returns the number of points, 0 if not in the table."""
+    if not MIN_Q <= q <= 1.0 or index < 0 or index >= table.steps.shape[1]:
+        return 0
+    place = min(np.log(q) / np.log(MIN_Q) * PANELS, PANELS - 1e-9)
+    panel = int(place)
+    steps = table.steps[kind, index, panel]
+    points = walk.points
+    if steps == 0 or steps * LANES > points.shape[1]:
+        return 0
+    high, low = MIN_Q ** (panel / PANELS), MIN_Q ** ((panel + 1) / PANELS)
+    z = (2.0 * q - high - low) / (high - low)
+    polynomial = table.polynomials[kind, index, panel]
+    state = np.empty((5, LANES))
+    angles = state[2]
+    for lane in range(LANES):
+        angles[lane] = polynomial[0, lane]
+    for power in range(1, NODES):
+        for lane in range(LANES):
+            angles[lane] = angles[lane] * z + polynomial[power, lane]
+    angles[0] = phi
+    for lane in range(LANES):
+        _settle(state, lane, angles[lane], q, sma)
+    _advance(points, LANES, steps, state)
+    count = steps * LANES
+    for lane in range(LANES - 1, -1, -1):
+        t = steps - 1
+        while t >= 0 and points[PHI, t * LANES + lane] > LAST_PHI:
+            t -= 1
+            count -= 1
+        if t >= 0:
+            break
+    _fill_holes(points, steps, count)
+    return count
+
+
+@_jit
+def _walk_serially(walk, sma, q, phi, count):
+    """Walk step by step from an angle on, after `count` points. Returns the number of points, -1 for too many."""
+    points = walk.points
+    state = np.empty((5, 1))
+    _settle(state, 0, phi, q, sma)
+    while state[2, 0] <= LAST_PHI:
+        if count >= points.shape[1]:
+            return -1
+        _advance(points[:, count:], 1, 1, state)
+        count += 1
+    return count
+
+
+@_jit_vector
+def _trigonometric_sums(points, count):
+    """Sums of sin(k phi) and cos(k phi), k = 1 to 4, along a walk."""
+    s1 = s2 = s3 = s4 = c1 = c2 = c3 = c4 = 0.0
+    for k in range(count):
+        c, s = points[COS, k], points[SIN, k]
+        cc, ss = c * c - s * s, 2.0 * s * c
+        s1 += s
+        c1 += c
+        s2 += ss
+        c2 += cc
+        s3 += s * cc + c * ss
+        c3 += c * cc - s * ss
+        s4 += 2.0 * ss * cc
+        c4 += cc * cc - ss * ss
+    return s1, s2, s3, s4, c1, c2, c3, c4
+
+
+@_jit
+def _inherited(sma, eps, step):
+    """Start of the ellipse one step further in, which a first sample inherits."""
+    return start(sma / (1.0 + step), eps, step)
+
+
+@_jit
+def trace(walk, table, index, step, sma, eps, phi0, r0, sums):
+    """Walk along an ellipse, unless the walk that is kept is the one.
+
+    Parameters
+    ----------
+    walk : Walk
+    table : Table
+    index : int
+        Place of `sma` on the lattice of semi-major axes; -1 when it is not on it.
+    step : float
+        Relative step of that lattice.
+    sma, eps, phi0, r0 : float
+        The ellipse, and where the walk starts; r0 need not lie on the ellipse.
+    sums : bool
+        Whether the trigonometric sums are wanted.
+
+    Returns
+    -------
+    bool
+        False when the ellipse has run away: not finite, or longer than the room for it.
+    """
+    head, points = walk.head, walk.points
+    if head[COUNT] > 0 and head[SMA] == sma and head[EPS] == eps and head[PHI0] == phi0 and head[R0] == r0:
+        return True
+    head[COUNT] = 0.0
+    if not np.isfinite(eps) or not 0.0 < r0 < np.inf:
+        return False
+    q = 1.0 - eps
+    own_phi, own_r = start(sma, eps, step)
+    if phi0 == own_phi and r0 == own_r:
+        count = _walk_pieces(walk, table, 0, index, sma, q, phi0)
+        if count == 0:
+            count = _walk_serially(walk, sma, q, phi0, 0)
+    else:
+        phi1 = phi0 + min(1.0 / r0, MAX_STEP)
+        count = 0
+        inherited_phi, inherited_r = _inherited(sma, eps, step)
+        if abs(phi0 - inherited_phi) < 1e-12 and abs(r0 - inherited_r) < 1e-10 * r0:
+            count = _walk_pieces(walk, table, 1, index, sma, q, phi1)
+        if count == 0:
+            count = _walk_serially(walk, sma, q, phi1, 0)
+        if 0 <= count < points.shape[1]:
+            points[COS, count], points[SIN, count] = np.cos(phi0), np.sin(phi0)
+            points[X, count], points[Y, count] = r0 * np.cos(phi0), r0 * np.sin(phi0)
+            count += 1
+    if count < 0:
+        return False
+    head[SMA], head[EPS], head[PHI0], head[R0], head[COUNT] = sma, eps, phi0, r0, count
+    head[REACH] = max(r0, max(sma, sma * q))
+    if sums:
+        head[SUMS : SUMS + 8] = _trigonometric_sums(points, count)
+    return True
+
+
+@_jit
+def _tabulate(angles, sma, qs, phis, lanes_angles):
+    """Walk several ellipses side by side; fill `angles` (steps, len(qs)) and return how many steps the first takes."""
+    count = len(qs)
+    state = np.empty((5, count))
+    for lane in range(count):
+        _settle(state, lane, phis[lane], qs[lane], sma)
+    _advance(lanes_angles, count, angles.shape[0], state)
+    steps = 0
+    for t in range(angles.shape[0]):
+        for lane in range(count):
+            angles[t, lane] = lanes_angles[PHI, t * count + lane]
+        if angles[t, 0] <= LAST_PHI:
+            steps = t + 1
+    return steps
+
+
+@lru_cache(maxsize=8)
+def starts_table(frame_size: int, sma0: float, step: float) -> Table:
+    """Tabulate where the pieces of every walk begin (some 50 ms; kept for the process).
+
+    Parameters
+    ----------
+    frame_size : int
+        Walks are tabulated up to semi-major axes of three quarters of it; larger ones are rare.
+    sma0, step : float
+        The lattice of semi-major axes.
+
+    Notes
+    -----
+    On each panel of q the angle of the walk's point l * steps is interpolated at Chebyshev nodes, and
+    checked between them.
+    """
+    lattice = int(np.log(0.75 * frame_size / sma0) / np.log(1.0 + step)) + 1
+    polynomials = np.zeros((2, lattice, PANELS, NODES, LANES))
+    steps = np.zeros((2, lattice, PANELS), np.int64)
+    nodes = np.cos(np.pi * (np.arange(NODES) + 0.5) / NODES)
+    checks = np.array([-0.93, -0.51, 0.07, 0.42, 0.88])
+    powers = np.arange(NODES - 1, -1, -1)
+    interpolate = np.linalg.inv(nodes[:, np.newaxis] ** powers)
+    edges = MIN_Q ** (np.arange(PANELS + 1) / PANELS)
+    sma = sma0
+    for index in range(lattice):
+        longest = int(6.4 * sma) + 64
+        for panel in range(PANELS):
+            high, low = edges[panel], edges[panel + 1]
+            z = np.concatenate(([1.0], nodes, checks))
+            qs = 0.5 * (high + low) + 0.5 * (high - low) * z
+            angles = np.empty((longest, len(qs)))
+            room = np.empty((5, angles.size))
+            for kind in range(2):
+                phis = np.array([_first_angle(kind, sma, 1.0 - q, step) for q in qs])
+                count = _tabulate(angles, sma, qs, phis, room)
+                size = -(-count // LANES)
+                starts = angles[np.minimum(np.arange(LANES) * size, longest - 1)]
+                fitted = interpolate @ starts[:, 1 : 1 + NODES].T
+                wrong = (checks[:, np.newaxis] ** powers) @ fitted - starts[:, 1 + NODES :].T
+                if np.abs(wrong).max() < TABLE_TOLERANCE:
+                    polynomials[kind, index, panel] = fitted
+                    steps[kind, index, panel] = size
+            longest = count + 4
+        sma = sma * (1.0 + step)
+    return Table(polynomials, steps)
+
+
+def _first_angle(kind: int, sma: float, eps: float, step: float) -> float:
+    """Angle of the first point that lies on the ellipse of a walk."""
+    if kind == 0:
+        return start(sma, eps, step)[0]
+    phi0, r0 = _inherited(sma, eps, step)
+    return phi0 + min(1.0 / r0, MAX_STEP)
