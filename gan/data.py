@@ -30,6 +30,7 @@ FORMAT = "galaxy-set"
 VERSION = 1
 MANIFEST = "manifest.json"
 INDEX = "index.parquet"
+WORK = ".prepare"  # folder of an unfinished preparation
 
 
 class DataError(ValueError):
@@ -174,13 +175,16 @@ class GalaxySet:
         if source.get("kind") == "synthetic":
             return f"make the synthetic set with sizes=({', '.join(map(str, (*self.sizes, size)))})"
         sizes = " ".join(map(str, sorted((*self.sizes, size))))
-        return f"make them with: python -m gan.prepare {source.get('path', 'SOURCE')} --out {self.path} --sizes {sizes}"
+        command = f"python -m gan.prepare {source.get('path', 'SOURCE')} --out {self.path} --sizes {sizes} --replace"
+        return f"make them with: {command}"
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """The manifest of the galaxy set in folder `path`, checked for what every reader needs; raises `DataError`."""
     if not path.exists():
         raise DataError(f"{path} does not exist; make a galaxy set with: python -m gan.prepare SOURCE --out {path}")
+    if not (path / MANIFEST).is_file() and (path / WORK).is_dir():
+        raise DataError(f"the preparation of {path} was interrupted; run the same python -m gan.prepare again to go on")
     if not (path / MANIFEST).is_file():
         raise DataError(f"{path} is not a galaxy set ({MANIFEST} is missing); make one with python -m gan.prepare")
     try:
@@ -200,18 +204,31 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def array_hash(array: np.ndarray, *, chunk: int = 4096) -> str:
-    """SHA-256 of the shape, type and bytes of `array`, read `chunk` rows at a time."""
+def image_hash(image: np.ndarray) -> bytes:
+    """SHA-256 of the pixels of one image."""
+    return hashlib.sha256(np.ascontiguousarray(image).data).digest()
+
+
+def array_hash(array: np.ndarray, image_hashes: Iterable[bytes] | None = None) -> str:
+    """SHA-256 over the shape of `array` and the hash of each image (`image_hashes`, where they are known already)."""
     digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
-    for start in range(0, len(array), chunk):
-        digest.update(np.ascontiguousarray(array[start : start + chunk]).data)
+    for known in map(image_hash, array) if image_hashes is None else image_hashes:
+        digest.update(known)
     return digest.hexdigest()
 
 
-def describe_arrays(arrays: Mapping[int, np.ndarray]) -> dict[str, Any]:
+def describe_arrays(
+    arrays: Mapping[int, np.ndarray], image_hashes: Mapping[int, Iterable[bytes]] | None = None
+) -> dict[str, Any]:
     """The part of a manifest that describes the pixels: count, sizes, channels, arrays and content_hash."""
+    hashes = image_hashes or {}
     described = {
-        str(size): {"file": f"{size}.npy", "shape": list(array.shape), "dtype": "uint8", "sha256": array_hash(array)}
+        str(size): {
+            "file": f"{size}.npy",
+            "shape": list(array.shape),
+            "dtype": "uint8",
+            "sha256": array_hash(array, hashes.get(size)),
+        }
         for size, array in sorted(arrays.items())
     }
     digest = hashlib.sha256(json.dumps([[size, entry["sha256"]] for size, entry in described.items()]).encode())

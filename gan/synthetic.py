@@ -32,8 +32,8 @@ def draw(
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """Draw `n` galaxies.
 
-    The galaxy of image `i` and its field depend on `seed` and `i` only, not on `n`, `size` or `jobs`; so do its pixels, for
-    one `size`.
+    The galaxy of image `i` and its field depend on `seed` and `i` only, not on `n`, `size` or `jobs`; so do its pixels,
+    for one `size`.
 
     Parameters
     ----------

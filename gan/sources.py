@@ -1,0 +1,293 @@
+"""Where images come from: folders, zip archives, HDF5 and npy/npz arrays, FITS files.
+
+A source lists its entries (name and stamp) without reading them, so that the work can be divided, and opens a reader in
+whichever process reads them. Members of an archive are read into memory and never unpacked to the disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gan.data import DataError
+from gan.refusals import Refused
+
+MAX_BYTES = 512 * 1024 * 1024  # of one image file
+ARRAY_SUFFIXES = {".npy", ".npz", ".h5", ".hdf5", ".hdf"}
+
+
+class Entry(NamedTuple):
+    """One image of a source.
+
+    Attributes
+    ----------
+    name : str
+        Unique in the source: relative path, member name or `file#row`.
+    stamp : str
+        Changes when the content does (size and time of change, or checksum).
+    place : int
+        Number of the row or archive member; -1 for files.
+    """
+
+    name: str
+    stamp: str
+    place: int = -1
+
+
+Read = Callable[[Entry], "bytes | np.ndarray"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A folder of images; the base of the other kinds.
+
+    Attributes
+    ----------
+    path : Path
+        Absolute path of the folder or file.
+    key : str or None
+        Name of the dataset in an HDF5 or npz file.
+    """
+
+    path: Path
+    key: str | None = None
+    kind = "folder"
+
+    def entries(self, *, skip: Path | None = None) -> list[Entry]:
+        """All files below the folder by name, hidden ones and those below `skip` left out."""
+        found = []
+        for folder, folders, files in os.walk(self.path):
+            here = Path(folder)
+            folders[:] = sorted(f for f in folders if not f.startswith(".") and here / f != skip)
+            for name in files:
+                if name.startswith("."):
+                    continue
+                status = _stat(here / name)
+                stamp = f"{status.st_size}-{status.st_mtime_ns}" if status else "gone"
+                found.append(Entry((here / name).relative_to(self.path).as_posix(), stamp))
+        return sorted(found)
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[Read]:
+        """A function that reads one entry; raises `Refused` for what cannot be read."""
+        yield self._read_file
+
+    def labels(self) -> dict[str, np.ndarray]:
+        """Further columns that the source itself holds, one value per entry."""
+        return {}
+
+    def _read_file(self, entry: Entry) -> bytes:
+        path = self.path / entry.name
+        status = _stat(path)
+        if status is None:
+            raise Refused("unreadable", "no such file any more")
+        if not stat.S_ISREG(status.st_mode):
+            raise Refused("unreadable", "not a regular file")
+        if status.st_size == 0:
+            raise Refused("empty")
+        if status.st_size > MAX_BYTES:
+            raise Refused("too-large", f"{status.st_size:,} bytes; accepted: up to {MAX_BYTES:,}")
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise Refused("unreadable", error.strerror or str(error)) from None
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None
+
+
+@dataclass(frozen=True)
+class ZipSource(Source):
+    """A zip archive of images."""
+
+    kind = "zip"
+
+    def entries(self, *, skip: Path | None = None) -> list[Entry]:
+        """All members that are files, hidden ones left out; a name given twice gets its number appended."""
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                members = archive.infolist()
+        except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError) as error:
+            raise DataError(f"{self.path} cannot be read as a zip archive: {error}") from None
+        found: dict[str, Entry] = {}
+        for place, member in enumerate(members):
+            if member.is_dir() or any(part.startswith((".", "__MACOSX")) for part in _parts(member.filename)):
+                continue
+            name = member.filename if member.filename not in found else f"{member.filename}#{place}"
+            found[name] = Entry(name, f"{member.file_size}-{member.CRC:08x}", place)
+        return sorted(found.values())
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[Read]:
+        """See `Source.reader`."""
+        with zipfile.ZipFile(self.path) as archive:
+            members = archive.infolist()
+            yield lambda entry: _read_member(archive, members[entry.place])
+
+
+def _parts(name: str) -> list[str]:
+    return [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    if member.flag_bits & 1:
+        raise Refused("encrypted")
+    if member.file_size == 0:
+        raise Refused("empty")
+    if member.file_size > MAX_BYTES:
+        raise Refused("too-large", f"{member.file_size:,} bytes; accepted: up to {MAX_BYTES:,}")
+    try:
+        with archive.open(member) as stream:
+            return stream.read(MAX_BYTES)  # zipfile never returns more than the header's file_size
+    except Exception as error:  # zipfile raises many kinds (zlib.error, NotImplementedError, EOFError, ...)
+        raise Refused("unreadable", " ".join(f"{type(error).__name__}: {error}".split())[:160]) from None
+
+
+class _NpzArray:
+    """One array of an npz archive: shape and type from its header, its numbers (kept in memory) when first indexed."""
+
+    def __init__(self, archive: Any, name: str):
+        self._load = lambda: archive[name]
+        self._array: np.ndarray | None = None
+        member = name if name in archive.zip.namelist() else f"{name}.npy"
+        with archive.zip.open(member) as stream:
+            version = np.lib.format.read_magic(stream)
+            header = {(1, 0): np.lib.format.read_array_header_1_0}.get(version, np.lib.format.read_array_header_2_0)
+            self.shape, _, self.dtype = header(stream)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, place: Any) -> np.ndarray:
+        if self._array is None:
+            self._array = self._load()
+        return self._array[place]
+
+
+@dataclass(frozen=True)
+class ArraySource(Source):
+    """Images in an .npy, .npz or HDF5 file, (N, H, W, 3) or (N, 3, H, W); npz are read whole by every process."""
+
+    kind = "array"
+
+    def entries(self, *, skip: Path | None = None) -> list[Entry]:
+        """One entry per row."""
+        status = self.path.stat()
+        stamp = f"{status.st_size}-{status.st_mtime_ns}"
+        with self._open() as (array, _, _):
+            count = len(array)
+        return [Entry(f"{self.path.name}#{row:07d}", stamp, row) for row in range(count)]
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[Read]:
+        """See `Source.reader`."""
+        with self._open() as (array, channels_first, _):
+
+            def read(entry: Entry) -> np.ndarray:
+                try:
+                    image = np.asarray(array[entry.place])
+                except (OSError, ValueError, RuntimeError) as error:
+                    raise Refused("unreadable", str(error)[:160]) from None
+                return np.moveaxis(image, 0, -1) if channels_first else image
+
+            yield read
+
+    def labels(self) -> dict[str, np.ndarray]:
+        """One-dimensional numbers of the same length beside the images (Galaxy10's `ans`, `ra`, ...)."""
+        with self._open() as (array, _, others):
+            wanted = {name: other for name, other in others.items() if other.shape == (len(array),)}
+            return {name: np.asarray(other[:]) for name, other in wanted.items() if other.dtype.kind in "biuf"}
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[tuple[Any, bool, dict[str, Any]]]:
+        """The array of images, whether its channels come first, and the other arrays of the file."""
+        try:
+            with contextlib.ExitStack() as stack:
+                arrays = self._arrays(stack)
+                name = self._choose(arrays)
+                array = arrays.pop(name)
+                yield array, array.shape[-1] != 3, arrays
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(f"{self.path} cannot be read as an array file: {error}") from None
+
+    def _arrays(self, stack: contextlib.ExitStack) -> dict[str, Any]:
+        if self.path.suffix == ".npy":
+            return {"": np.load(self.path, mmap_mode="r", allow_pickle=False)}
+        if self.path.suffix == ".npz":
+            archive = stack.enter_context(np.load(self.path, allow_pickle=False))
+            return {name: _NpzArray(archive, name) for name in archive.files}
+        import h5py
+
+        file = stack.enter_context(h5py.File(self.path, "r"))
+        found: dict[str, Any] = {}
+        file.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+        return found
+
+    def _choose(self, arrays: dict[str, Any]) -> str:
+        described = ", ".join(f"{name or 'array'} {a.shape} {a.dtype}" for name, a in arrays.items()) or "nothing"
+        if self.key is not None and self.key not in arrays:
+            raise DataError(f"{self.path} has no dataset {self.key!r}; it holds {described}")
+        names = [name for name, a in arrays.items() if len(a.shape) == 4 and 3 in (a.shape[-1], a.shape[1])]
+        if self.key is not None:
+            names = [name for name in names if name == self.key]
+        if len(names) != 1:
+            what = "several arrays of images: choose one with --key" if names else "no array of images"
+            raise DataError(f"{self.path} holds {what} (accepted: (N, H, W, 3) or (N, 3, H, W)); it holds {described}")
+        return names[0]
+
+
+@dataclass(frozen=True)
+class FileSource(Source):
+    """A single image or FITS file."""
+
+    kind = "file"
+
+    def entries(self, *, skip: Path | None = None) -> list[Entry]:
+        """The one entry."""
+        status = self.path.stat()
+        return [Entry(self.path.name, f"{status.st_size}-{status.st_mtime_ns}")]
+
+    def _read_file(self, entry: Entry) -> bytes:
+        return Source(self.path.parent)._read_file(entry)
+
+
+def open_source(path: str | os.PathLike[str], *, key: str | None = None) -> Source:
+    """The source at `path`: a folder (searched recursively), a zip archive, an array file, or one image or FITS file.
+
+    Raises
+    ------
+    DataError
+        If there is nothing at `path` or it cannot be read.
+    """
+    given, path = path, Path(path).expanduser().resolve()
+    try:
+        if path.is_dir():
+            os.listdir(path)
+            return Source(path)
+        with path.open("rb") as stream:
+            head = stream.read(4)
+    except FileNotFoundError:
+        raise DataError(
+            f"SOURCE {given} does not exist: expected a folder, a .zip, .npy, .npz, .h5 or FITS file"
+        ) from None
+    except OSError as error:
+        raise DataError(f"SOURCE {given} cannot be read: {error.strerror or error}") from None
+    if path.suffix.lower() in ARRAY_SUFFIXES:
+        return ArraySource(path, key)
+    if head == b"PK\x03\x04" or path.suffix.lower() == ".zip":
+        return ZipSource(path)
+    return FileSource(path)
