@@ -1,0 +1,295 @@
+"""Compare two collections of galaxy images by the shapes of what they show.
+
+    python -m eval.compare REAL GENERATED --out DIR
+
+Each side is a folder of pictures, an array, HDF5 or FITS file, a galaxy set (see
+`eval.collections`) or a catalogue that was measured before (.parquet, .ecsv). Every image is
+measured, and the distances between the two catalogues are printed, each beside its floor: what
+two samples of real galaxies of these sizes would give.
+
+DIR then holds real.parquet, generated.parquet (one row per galaxy), comparison.json,
+histograms.png and, where both sides are images, spectra.png. Exit status: 0 done, 2 the input
+cannot be used, 130 interrupted (nothing is written).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from eval.catalogue import PROPERTIES, read_catalogue, write_catalogue
+from eval.collections import ImageCollection, load_images
+from eval.distances import Comparison, compare
+from eval.measure import ENGINES, measure
+from eval.settings import MeasurementSettings
+from eval.spectra import SpectrumComparison, compare_spectra
+from eval.stacks import CollectionError
+
+CATALOGUES = (".parquet", ".ecsv")
+_MEASUREMENT = tuple(field.name for field in fields(MeasurementSettings))
+
+
+@dataclass
+class Side:
+    """One of the two collections: its images where there are any, and its catalogue."""
+
+    name: str
+    source: str
+    collection: ImageCollection | None = None
+    catalogue: pd.DataFrame | None = None
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """The catalogue, once there is one."""
+        if self.catalogue is None:
+            raise RuntimeError(f"{self.source} is not measured yet")
+        return self.catalogue
+
+    def describe(self) -> dict[str, Any]:
+        """What `comparison.json` says about this side."""
+        images = self.collection.images if self.collection else None
+        return {
+            "source": self.source,
+            "n": len(self.rows),
+            "status": self.rows["status"].value_counts().to_dict(),
+            "image_shape": None if images is None else list(images.shape[1:]),
+            "skipped": self.collection.skipped if self.collection else {},
+            "measurement": self.rows.attrs.get("measurement", {}),
+        }
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    summary, _, rest = (__doc__ or "").partition("\n\n")
+    command = argparse.ArgumentParser(
+        prog="python -m eval.compare",
+        description=summary,
+        epilog=rest.split("\n\n", 1)[1],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("real", metavar="REAL", help="real galaxies: images or a catalogue")
+    command.add_argument("generated", metavar="GENERATED", help="the galaxies to compare with them")
+    command.add_argument(
+        "--size", type=int, help="downsample both sides to this many px (default: the size of GENERATED)"
+    )
+    command.add_argument(
+        "--out", type=Path, default=Path("comparison"), help="folder for the results (default: %(default)s)"
+    )
+    command.add_argument("--engine", choices=ENGINES, default="fast", help="measurement engine (default: %(default)s)")
+    command.add_argument("--jobs", type=int, help="CPUs to use (default: all)")
+    command.add_argument("--limit", type=int, help="take at most this many images of each side, evenly spread")
+    command.add_argument("--seed", type=int, default=0, help="seed of the floors by split (default: %(default)s)")
+    return command
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    options = parser().parse_args(arguments)
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        _require_folder(options.out)
+        run(options, Console(highlight=False), errors)
+    except KeyboardInterrupt:
+        errors.print("Interrupted: nothing was written.")
+        return 130
+    except (ValueError, OSError) as error:
+        errors.print(f"Error: {error}", markup=False)
+        return 2
+    return 0
+
+
+def run(options: argparse.Namespace, console: Console, errors: Console) -> None:
+    """Load, measure, compare, write and print, in that order."""
+    columns = (TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, transient=True) as bars:
+        generated = _load("generated", options.generated, options.size, options.limit, bars)
+        size = options.size or (generated.collection.images.shape[1] if generated.collection else None)
+        real = _load("real", options.real, size, options.limit, bars)
+        _measure((real, generated), options.engine, options.jobs, bars)
+    comparison = compare(real.rows, generated.rows, seed=options.seed)
+    spectra = None
+    if real.collection and generated.collection:
+        _require_same_kind(real.collection, generated.collection)
+        spectra = compare_spectra(real.collection.images, generated.collection.images, seed=options.seed)
+    _write(options.out, real, generated, comparison, spectra)
+    console.print(table(comparison, spectra))
+    for side in (real, generated):
+        for line in _remarks(side):
+            console.print(line, markup=False)
+    if not comparison.rankable:
+        console.print("Too few generated galaxies have a fit for a distribution of shapes worth ranking.")
+    console.print(f"Written: {options.out}{os.sep}", markup=False)
+
+
+def table(comparison: Comparison, spectra: SpectrumComparison | None = None, *, title: str | None = None) -> Table:
+    """Every figure of a comparison beside its floor; bold where it exceeds what chance gives in 95 of 100 cases."""
+    n_real, n_generated = comparison.n_real, comparison.n_generated
+    result = Table(title=title or f"{n_generated:,} generated against {n_real:,} real galaxies", title_justify="left")
+    result.add_column("figure")
+    for column in ("value", "floor", "95%"):
+        result.add_column(column, justify="right")
+
+    def row(name: str, value: float | None, floor: float | None, floor_95: float | None = None) -> None:
+        if value is None or not np.isfinite(value):
+            return
+        numbers = [
+            f"{number:.3f}" if number is not None and np.isfinite(number) else "" for number in (floor, floor_95)
+        ]
+        bold = floor_95 is not None and value > floor_95
+        result.add_row(name, f"[bold]{value:.3f}[/bold]" if bold else f"{value:.3f}", *numbers)
+
+    floors = comparison.floors
+    row("mean KS", comparison.ks_mean, comparison.floor_split or comparison.floor)
+    for name in PROPERTIES:
+        row(f"KS {_words(name)}", comparison.ks[name], comparison.floor, comparison.floor_95)
+    for name, value in comparison.colors.items():
+        row(f"KS {_words(name)}", value, comparison.floor, comparison.floor_95)
+    result.add_section()
+    for name, value in comparison.ks_dropped.items():
+        row(f"KS {_words(name)}, fits only", value, floors.get(f"ks_dropped/{name}"))
+    result.add_section()
+    for name, value in comparison.kuiper.items():
+        row(f"Kuiper {_words(name)}", value, floors.get(f"kuiper/{name}"))
+    for name, value in comparison.wasserstein.items():
+        row(f"Wasserstein {_words(name)}", value, floors.get(f"wasserstein/{name}"))
+    energy = f"energy distance ({comparison.energy_n[0]:,} v. {comparison.energy_n[1]:,})"
+    row(energy, comparison.energy, comparison.energy_floor, comparison.energy_floor_95)
+    if spectra is not None:
+        row("power spectrum, dex", spectra.distance, spectra.floor)
+    result.add_section()
+    result.add_row("without a fit, generated", f"{comparison.failed['generated']:.1%}", "", "")
+    result.add_row("without a fit, real", f"{comparison.failed['real']:.1%}", "", "")
+    result.add_row("mean KS ties within", f"{comparison.tie:.3f}", "", "")
+    return result
+
+
+def _words(name: str) -> str:
+    words = {"position_angle_elongated": "position angle, e > 0.1", "color_rg": "color 0/1", "color_gb": "color 1/2"}
+    return words.get(name, name.replace("_", " "))
+
+
+def _load(name: str, source: str, size: int | None, limit: int | None, bars: Progress) -> Side:
+    side = Side(name, source)
+    if Path(source).suffix in CATALOGUES:
+        side.catalogue = read_catalogue(source)
+        if limit is not None:
+            attributes = side.catalogue.attrs
+            rows = np.arange(min(limit, len(side.catalogue))) * len(side.catalogue) // min(limit, len(side.catalogue))
+            side.catalogue = side.catalogue.iloc[rows].reset_index(drop=True)
+            side.catalogue.attrs.update(attributes)
+        return side
+    task = bars.add_task(f"reading {name}", total=None)
+    side.collection = load_images(
+        source, size=size, limit=limit, progress=lambda done, total: bars.update(task, completed=done, total=total)
+    )
+    bars.remove_task(task)
+    return side
+
+
+def _measure(sides: Sequence[Side], engine: str, jobs: int | None, bars: Progress) -> None:
+    """Measure what has no catalogue yet, the way that the other side's catalogue was measured."""
+    settings = _shared_settings(sides)
+    for side in sides:
+        if side.collection is None:
+            continue
+        task = bars.add_task(f"measuring {side.name}", total=len(side.collection))
+
+        def advance(done: int, total: int, task: TaskID = task) -> None:
+            bars.update(task, completed=done)
+
+        side.catalogue = measure(
+            side.collection.images,
+            ids=side.collection.ids,
+            engine=engine,
+            jobs=jobs,
+            settings=settings,
+            progress=advance,
+        )
+
+
+def _shared_settings(sides: Sequence[Side]) -> MeasurementSettings:
+    """The settings that catalogues among the sides were measured with; the default where none says."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    for side in sides:
+        known = {} if side.catalogue is None else side.catalogue.attrs.get("measurement", {})
+        known = {name: known[name] for name in _MEASUREMENT if name in known}
+        if known:
+            found.append((side.source, known))
+    if len(found) == 2:
+        (first, one), (second, other) = found
+        for name in _MEASUREMENT:
+            if one.get(name) != other.get(name):
+                values = f"{name} = {one.get(name)} in {first}, {other.get(name)} in {second}"
+                raise CollectionError(f"the catalogues were measured differently ({values}): measure one of them again")
+    return MeasurementSettings(**found[0][1]) if found else MeasurementSettings()
+
+
+def _require_same_kind(real: ImageCollection, generated: ImageCollection) -> None:
+    if real.images.dtype != generated.images.dtype:
+        raise CollectionError(
+            f"{real.source} has {real.images.dtype} pixels and {generated.source} {generated.images.dtype}, "
+            "so their fluxes have different units: expected both as 0..255, or both in their own units"
+        )
+
+
+def _require_folder(path: Path) -> None:
+    """Fail before hours of measuring, not after."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise CollectionError(f"--out {path} cannot be written: {error.strerror or error}") from None
+
+
+def _remarks(side: Side) -> list[str]:
+    lines = []
+    if side.collection and side.collection.skipped:
+        name, reason = next(iter(side.collection.skipped.items()))
+        count = len(side.collection.skipped)
+        files = "file" if count == 1 else "files"
+        lines.append(f"{side.name}: {count:,} {files} skipped, such as {name}: {reason}")
+    odd = side.rows["status"].value_counts().drop(["ok", "failed"], errors="ignore")
+    if len(odd):
+        lines.append(f"{side.name}: " + ", ".join(f"{count:,} {status}" for status, count in odd.items()))
+    return lines
+
+
+def _write(out: Path, real: Side, generated: Side, comparison: Comparison, spectra: SpectrumComparison | None) -> None:
+    from eval.figures import histogram_figure, save_figure, spectrum_figure
+
+    title = f"{Path(generated.source).name} against {Path(real.source).name}"
+    histograms = histogram_figure(real.rows, generated.rows, comparison, title=title)
+    for side in (real, generated):
+        write_catalogue(side.rows, out / f"{side.name}.parquet")
+    save_figure(histograms, out / "histograms.png")
+    if spectra is not None:
+        save_figure(spectrum_figure(spectra, title=f"Mean radial power spectra, {title}"), out / "spectra.png")
+    else:
+        (out / "spectra.png").unlink(missing_ok=True)
+    summary = {
+        "real": real.describe(),
+        "generated": generated.describe(),
+        "metrics": {**comparison.metrics(), **(spectra.metrics() if spectra else {})},
+        "comparison": comparison.as_dict(),
+    }
+    temporary = out / f".comparison-{os.getpid()}.json"
+    temporary.write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
+    os.replace(temporary, out / "comparison.json")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
