@@ -55,7 +55,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
         There is no such file, it is damaged or truncated, or it is something else.
     """
     content = _open(path)
-    if content.get("format") != FORMAT:
+    if content.get("format") != FORMAT or not {"sha256", "state"} <= set(content):
         raise CheckpointError(f"{path}: not a checkpoint of this program (its keys: {_some(content)})")
     if checksum(content["state"]) != content["sha256"]:
         raise CheckpointError(f"{path}: damaged, its content does not have the checksum it was written with")
