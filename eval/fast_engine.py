@@ -55,7 +55,7 @@ class Fitter:
             valid_fraction=float(settings.valid_fraction),
             max_gradient_error=float(settings.max_gradient_error),
         )
-        self._walks = isophote_walk.make_walks(size)
+        self._points = isophote_walk.room(size)
         self._table = isophote_walk.starts_table(size, float(settings.sma0), float(settings.step))
         self._frame = np.empty((size, size), np.float32)
         self._grey = self._rows = np.empty((0, 0), np.float32)
@@ -75,7 +75,7 @@ class Fitter:
             return Fit("invalid", detail=_REASONS[usable])
         taps = isophote_frame.resampling(source, size)
         isophote_frame.resample(self._grey, *taps, self._rows, self._frame)
-        outcome = isophote.fit_frame(self._frame, self._walks, self._table, self._limits, self._result)
+        outcome = isophote.fit_frame(self._frame, self._points, self._table, self._limits, self._result)
         if outcome != isophote.OK:
             status, detail = _OUTCOMES[outcome]
             return Fit(status, detail=detail)

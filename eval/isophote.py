@@ -30,7 +30,7 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
-from eval.isophote_walk import COS, COUNT, REACH, SIN, SUMS, X, Y, start, trace
+from eval.isophote_walk import COS, COUNT, REACH, SIN, Table, X, Y, factorise, make_walk, normal_matrix, trace
 
 OK, FAILED, RAN_AWAY, TOO_FEW_POINTS, TOO_MANY_ISOPHOTES = 0, 1, 2, 3, 4
 """Outcomes of `fit_frame`."""
@@ -38,6 +38,7 @@ OK, FAILED, RAN_AWAY, TOO_FEW_POINTS, TOO_MANY_ISOPHOTES = 0, 1, 2, 3, 4
 MAX_EPS, MIN_EPS = 0.95, 0.05
 SECTOR_AREA = 2.0
 MAX_ISOPHOTES = 400
+RUNAWAY = -9
 
 _jit = nb.njit(cache=True, nogil=True, error_model="numpy")
 _jit_sums = nb.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
@@ -58,14 +59,38 @@ class Limits(NamedTuple):
 
 
 class Geometry(NamedTuple):
-    """An ellipse's centre, shape and angle, and where its walk starts."""
+    """An ellipse's centre, shape and angle, and the ellipse on which its walk has its first point."""
 
     x0: float
     y0: float
     eps: float
     pa: float
-    phi0: float
-    r0: float
+    start_sma: float
+    start_eps: float
+
+
+class Frame(NamedTuple):
+    """The frame's pixels in one row, and its width."""
+
+    pixels: np.ndarray
+    width: int
+
+
+class Place(NamedTuple):
+    """Which ellipse is being fitted: its semi-major axis and that one's place on the lattice."""
+
+    table: Table
+    index: int
+    step: float
+    sma: float
+
+
+class Scratch(NamedTuple):
+    """Room for a normal matrix and its right side, and for what `_gradient` keeps."""
+
+    matrix: np.ndarray
+    b: np.ndarray
+    differences: np.ndarray
 
 
 class Sample(NamedTuple):
@@ -83,39 +108,16 @@ class Sample(NamedTuple):
 
 
 @_jit
-def _normal_matrix(count, t, matrix):
-    """Fill the 5 x 5 normal matrix of 1, sin, cos, sin 2, cos 2 from the sums of `_trigonometric_sums`."""
-    s1, s2, s3, s4, c1, c2, c3, c4 = t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7]
-    matrix[0, 0] = count
-    matrix[1, 0], matrix[1, 1] = s1, 0.5 * (count - c2)
-    matrix[2, 0], matrix[2, 1], matrix[2, 2] = c1, 0.5 * s2, 0.5 * (count + c2)
-    matrix[3, 0], matrix[3, 1], matrix[3, 2], matrix[3, 3] = s2, 0.5 * (c1 - c3), 0.5 * (s1 + s3), 0.5 * (count - c4)
-    matrix[4, 0], matrix[4, 1], matrix[4, 2] = c2, 0.5 * (s3 - s1), 0.5 * (c1 + c3)
-    matrix[4, 3], matrix[4, 4] = 0.5 * s4, 0.5 * (count + c4)
-
-
-@_jit
-def _solve(matrix, b):
-    """Solve a symmetric positive 5 x 5 system in place (Cholesky on the lower triangle). False if singular."""
-    for j in range(5):
-        for k in range(j):
-            matrix[j, j] -= matrix[j, k] * matrix[j, k]
-        if not matrix[j, j] > 0.0:
-            return False
-        matrix[j, j] = np.sqrt(matrix[j, j])
-        for i in range(j + 1, 5):
-            for k in range(j):
-                matrix[i, j] -= matrix[i, k] * matrix[j, k]
-            matrix[i, j] /= matrix[j, j]
+def _substitute(factor, b):
+    """Solve the normal equations in place, given their Cholesky factor."""
     for i in range(5):
         for k in range(i):
-            b[i] -= matrix[i, k] * b[k]
-        b[i] /= matrix[i, i]
+            b[i] -= factor[i, k] * b[k]
+        b[i] /= factor[i, i]
     for i in range(4, -1, -1):
         for k in range(i + 1, 5):
-            b[i] -= matrix[k, i] * b[k]
-        b[i] /= matrix[i, i]
-    return True
+            b[i] -= factor[k, i] * b[k]
+        b[i] /= factor[i, i]
 
 
 @_jit_sums
@@ -163,10 +165,10 @@ def _moments_inside(pixels, width, points, count, x0, y0, cp, sp, shift):
 
 
 @_jit
-def _sums_clipped(pixels, width, points, count, x0, y0, cp, sp, shift, t):
-    """Sums along a walk that leaves the frame; `t` takes the trigonometric sums of what is on it."""
+def _sums_clipped(pixels, width, points, count, x0, y0, cp, sp, shift, matrix):
+    """Sums along a walk that leaves the frame; `matrix` takes the normal matrix of what is on it."""
     i0 = i2 = a1 = b1 = a2 = b2 = 0.0
-    t[:] = 0.0
+    s1 = s2 = s3 = s4 = c1 = c2 = c3 = c4 = 0.0
     used = 0
     edge = width - 1.0
     for k in range(count):
@@ -190,59 +192,57 @@ def _sums_clipped(pixels, width, points, count, x0, y0, cp, sp, shift, t):
         b1 += v * c
         a2 += v * ss
         b2 += v * cc
-        t[0] += s
-        t[1] += ss
-        t[2] += s * cc + c * ss
-        t[3] += 2.0 * ss * cc
-        t[4] += c
-        t[5] += cc
-        t[6] += c * cc - s * ss
-        t[7] += cc * cc - ss * ss
+        s1 += s
+        c1 += c
+        s2 += ss
+        c2 += cc
+        s3 += s * cc + c * ss
+        c3 += c * cc - s * ss
+        s4 += 2.0 * ss * cc
+        c4 += cc * cc - ss * ss
+    normal_matrix(matrix, used, s1, s2, s3, s4, c1, c2, c3, c4)
     return used, i0, i2, a1, b1, a2, b2
 
 
 @_jit
-def _sample(frame, walk, geometry, shift, harmonics, matrix, b, t):
-    """Sample the frame along a kept walk."""
-    width = frame.shape[1]
-    pixels = frame.ravel()
+def _sample(frame, walk, geometry, shift, harmonics, scratch):
+    """Sample the frame along a kept walk.
+
+    `shift` is a level near the mean, taken off so that sums of squares keep their digits.
+    """
+    pixels, width, matrix, b = frame.pixels, frame.width, scratch.matrix, scratch.b
     count = np.int64(walk.head[COUNT])
     reach = walk.head[REACH]
     x0, y0 = geometry.x0, geometry.y0
     cp, sp = np.cos(geometry.pa), np.sin(geometry.pa)
-    used = count
-    a1 = b1 = a2 = b2 = 0.0
     inside = min(x0, y0) - reach > 1e-6 and max(x0, y0) + reach < width - 1.0 - 1e-6
-    if inside and harmonics:
-        i0, i2, a1, b1, a2, b2 = _sums_inside(pixels, width, walk.points, count, x0, y0, cp, sp, shift)
-        t[:] = walk.head[SUMS : SUMS + 8]
-    elif inside:
+    if inside and not harmonics:
         i0, i2 = _moments_inside(pixels, width, walk.points, count, x0, y0, cp, sp, shift)
+        mean = i0 / count
+        variance = max(i2 / count - mean * mean, 0.0)
+        return Sample(count, count, mean + shift, variance, np.nan, np.nan, np.nan, np.nan, np.nan)
+    if inside:
+        used = count
+        i0, i2, a1, b1, a2, b2 = _sums_inside(pixels, width, walk.points, count, x0, y0, cp, sp, shift)
+        factor, solvable = walk.factor, count >= 5 and walk.factor[0, 0] > 0.0
     else:
-        used, i0, i2, a1, b1, a2, b2 = _sums_clipped(pixels, width, walk.points, count, x0, y0, cp, sp, shift, t)
+        used, i0, i2, a1, b1, a2, b2 = _sums_clipped(pixels, width, walk.points, count, x0, y0, cp, sp, shift, matrix)
+        factor, solvable = matrix, used >= 5 and factorise(matrix)
     if used == 0:
         return Sample(count, 0, np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, np.nan)
     mean = i0 / used
     variance = max(i2 / used - mean * mean, 0.0)
     scatter = np.nan
-    if harmonics and used >= 5:
-        _normal_matrix(used, t, matrix)
+    if harmonics and solvable:
         b[0], b[1], b[2], b[3], b[4] = i0, a1, b1, a2, b2
-        if _solve(matrix, b):
-            explained = b[0] * i0 + b[1] * a1 + b[2] * b1 + b[3] * a2 + b[4] * b2
-            scatter = np.sqrt(max(i2 - explained, 0.0) / used)
+        _substitute(factor, b)
+        explained = b[0] * i0 + b[1] * a1 + b[2] * b1 + b[3] * a2 + b[4] * b2
+        scatter = np.sqrt(max(i2 - explained, 0.0) / used)
     return Sample(count, used, mean + shift, variance, scatter, b[1], b[2], b[3], b[4])
 
 
 @_jit
-def _moved(sma, step, x0, y0, eps, pa):
-    """An ellipse that starts its walk where its own shape says."""
-    phi0, r0 = start(sma, eps, step)
-    return Geometry(x0, y0, eps, pa, phi0, r0)
-
-
-@_jit
-def _correct(sma, step, old, which, harmonic, gradient):
+def _correct(sma, old, which, harmonic, gradient):
     """Correct the parameter that the largest harmonic points at (Jedrzejewski 1987, eqs. 5 to 8)."""
     x0, y0, eps, pa = old.x0, old.y0, old.eps, old.pa
     q = 1.0 - eps
@@ -256,111 +256,7 @@ def _correct(sma, step, old, which, harmonic, gradient):
         pa = (pa + harmonic * 2.0 * q / sma / gradient / (q * q - 1.0)) % np.pi
     else:
         eps = min(eps - harmonic * 2.0 * q / sma / gradient, MAX_EPS)
-    return _moved(sma, step, x0, y0, eps, pa)
-
-
-@_jit
-def _difference(frame, walk, table, index, sma, step, distance, geometry, sample, scratch):
-    """Radial gradient and its error from the ellipse `distance` (relative) further out.
-
-    The third value is False when that ellipse has run away.
-    """
-    outer = (1.0 + distance) * sma
-    moved = _moved(outer, step, geometry.x0, geometry.y0, geometry.eps, geometry.pa)
-    if not trace(walk, table, index, step, outer, moved.eps, moved.phi0, moved.r0, False):
-        return np.nan, np.nan, False
-    there = _sample(frame, walk, moved, sample.mean, False, scratch[0], scratch[1], scratch[2])
-    gradient = (there.mean - sample.mean) / sma / distance
-    error = np.sqrt(sample.variance / sample.count + there.variance / there.count) / sma / distance
-    return gradient, error, True
-
-
-@_jit
-def _gradient(frame, walks, table, index, sma, step, geometry, sample, previous, kept, scratch):
-    """Gradient along an ellipse, compared with a previous estimate (0 for none).
-
-    A gradient shallower than a third of the previous one is taken again over twice the distance;
-    if it stays so, four fifths of the previous one stand in for it, without an error (NaN).
-    `kept` holds the two differences so that the second look at a sample costs nothing.
-    """
-    if kept[0] == 0.0:
-        kept[1], kept[2], sound = _difference(
-            frame, walks[1], table, index + 1, sma, step, step, geometry, sample, scratch
-        )
-        kept[0], kept[3] = 1.0, 0.0
-        if not sound:
-            return np.nan, np.nan, False
-    gradient, error = kept[1], kept[2]
-    if previous == 0.0:
-        previous = gradient + error
-    if gradient >= previous / 3.0:
-        if kept[3] == 0.0:
-            kept[4], kept[5], sound = _difference(
-                frame, walks[2], table, -1, sma, step, 2.0 * step, geometry, sample, scratch
-            )
-            kept[3] = 1.0
-            if not sound:
-                return np.nan, np.nan, False
-        gradient, error = kept[4], kept[5]
-    if gradient >= previous / 3.0:
-        gradient, error = previous * 0.8, np.nan
-    return gradient, error, True
-
-
-@_jit
-def _fit_isophote(frame, walks, table, index, limits, sma, geometry, min_iterations, kept, scratch):
-    """Fit one ellipse. Returns its stop code (-1 diverged, 3 too few points, -9 ran away) and geometry."""
-    step = limits.step
-    best, best_geometry = np.inf, geometry
-    exceeded = False
-    gradient = 0.0
-    amplitudes = np.empty(4)
-    kept[0] = 0.0
-    if not trace(walks[0], table, index, step, sma, geometry.eps, geometry.phi0, geometry.r0, True):
-        return -9, geometry
-    sample = _sample(frame, walks[0], geometry, frame[np.int64(geometry.y0), np.int64(geometry.x0)], True, *scratch)
-    for iteration in range(limits.max_iterations):
-        gradient, error, sound = _gradient(
-            frame, walks, table, index, sma, step, geometry, sample, gradient, kept, scratch
-        )
-        if not sound:
-            return -9, geometry
-        if not np.isfinite(sample.scatter):
-            return 3, geometry
-        amplitudes[0], amplitudes[1], amplitudes[2], amplitudes[3] = sample.sin1, sample.cos1, sample.sin2, sample.cos2
-        which = np.argmax(np.abs(amplitudes))
-        largest = amplitudes[which]
-        if abs(largest) < best:
-            best, best_geometry = abs(largest), geometry
-        settled = limits.convergence * SECTOR_AREA * sample.scatter > abs(largest)
-        if settled and iteration >= min_iterations - 1:
-            return 0, geometry
-        if sample.count < sample.total * limits.valid_fraction:
-            return 1, best_geometry
-
-        geometry = _correct(sma, step, geometry, which, largest, gradient)
-        if not np.isfinite(geometry.x0 + geometry.y0 + geometry.eps + geometry.pa):
-            return -9, geometry
-        width = frame.shape[1]
-        if min(geometry.x0, geometry.y0) < 1.0 or max(geometry.x0, geometry.y0) > width:
-            return -1, geometry
-        if not trace(walks[0], table, index, step, sma, geometry.eps, geometry.phi0, geometry.r0, True):
-            return -9, geometry
-        sample = _sample(frame, walks[0], geometry, sample.mean, True, *scratch)
-        kept[0] = 0.0
-        gradient, error, sound = _gradient(frame, walks, table, index, sma, step, geometry, sample, 0.0, kept, scratch)
-        if not sound:
-            return -9, geometry
-        if not (gradient < 0.0 and error > 0.0):
-            return -1, geometry
-        if error / abs(gradient) > limits.max_gradient_error:
-            if exceeded:
-                return -1, geometry
-            exceeded = True
-        if geometry.eps <= 0.0:
-            geometry = _turned(geometry)
-            kept[0] = 0.0
-    return 2, best_geometry
+    return Geometry(x0, y0, eps, pa, sma, eps)
 
 
 @_jit
@@ -372,18 +268,123 @@ def _turned(old):
         pa = pa + np.pi / 2.0 if pa < np.pi / 2.0 else pa - np.pi / 2.0
     if eps == 0.0:
         eps = MIN_EPS
-    return Geometry(old.x0, old.y0, eps, pa, old.phi0, old.r0)
+    return Geometry(old.x0, old.y0, eps, pa, old.start_sma, old.start_eps)
 
 
 @_jit
-def fit_frame(frame, walks, table, limits, result):
+def _difference(frame, walk, at, distance, geometry, sample, scratch):
+    """Radial gradient and its error from the ellipse `distance` (relative) further out.
+
+    The third value is False when that ellipse has run away.
+    """
+    outer = (1.0 + distance) * at.sma
+    index = at.index + 1 if distance == at.step else -1
+    eps = geometry.eps
+    if not trace(walk, at.table, index, at.step, outer, eps, outer, eps, False):
+        return np.nan, np.nan, False
+    there = _sample(frame, walk, geometry, sample.mean, False, scratch)
+    gradient = (there.mean - sample.mean) / at.sma / distance
+    error = np.sqrt(sample.variance / sample.count + there.variance / there.count) / at.sma / distance
+    return gradient, error, True
+
+
+@_jit
+def _gradient(frame, walks, at, geometry, sample, previous, scratch):
+    """Gradient along an ellipse, compared with a previous estimate (0 for none).
+
+    A gradient shallower than a third of the previous one is taken again over twice the distance;
+    if it stays so, four fifths of the previous one stand in for it, without an error (NaN). The two
+    differences are kept, so that the second look at a sample costs nothing.
+    """
+    kept = scratch.differences
+    if kept[0] == 0.0:
+        kept[1], kept[2], sound = _difference(frame, walks[1], at, at.step, geometry, sample, scratch)
+        kept[0], kept[3] = 1.0, 0.0
+        if not sound:
+            return np.nan, np.nan, False
+    gradient, error = kept[1], kept[2]
+    if previous == 0.0:
+        previous = gradient + error
+    if gradient >= previous / 3.0:
+        if kept[3] == 0.0:
+            kept[4], kept[5], sound = _difference(frame, walks[2], at, 2.0 * at.step, geometry, sample, scratch)
+            kept[3] = 1.0
+            if not sound:
+                return np.nan, np.nan, False
+        gradient, error = kept[4], kept[5]
+    if gradient >= previous / 3.0:
+        gradient, error = previous * 0.8, np.nan
+    return gradient, error, True
+
+
+@_jit
+def _fit_isophote(frame, walks, at, limits, geometry, min_iterations, scratch):
+    """Fit one ellipse. Returns its stop code (-1 diverged, 3 too few points, -9 ran away) and geometry."""
+    best, best_geometry = np.inf, geometry
+    exceeded = False
+    gradient = 0.0
+    width = frame.width
+    level = frame.pixels[np.int64(geometry.y0 - 0.5) * width + np.int64(geometry.x0 - 0.5)]
+    if not trace(
+        walks[0], at.table, at.index, at.step, at.sma, geometry.eps, geometry.start_sma, geometry.start_eps, True
+    ):
+        return RUNAWAY, geometry
+    sample = _sample(frame, walks[0], geometry, level, True, scratch)
+    scratch.differences[0] = 0.0
+    for iteration in range(limits.max_iterations):
+        gradient, error, sound = _gradient(frame, walks, at, geometry, sample, gradient, scratch)
+        if not sound:
+            return RUNAWAY, geometry
+        if not np.isfinite(sample.scatter):
+            return 3, geometry
+        largest, which = sample.sin1, 0
+        if abs(sample.cos1) > abs(largest):
+            largest, which = sample.cos1, 1
+        if abs(sample.sin2) > abs(largest):
+            largest, which = sample.sin2, 2
+        if abs(sample.cos2) > abs(largest):
+            largest, which = sample.cos2, 3
+        if abs(largest) < best:
+            best, best_geometry = abs(largest), geometry
+        settled = limits.convergence * SECTOR_AREA * sample.scatter > abs(largest)
+        if settled and iteration >= min_iterations - 1:
+            return 0, geometry
+        if sample.count < sample.total * limits.valid_fraction:
+            return 1, best_geometry
+
+        geometry = _correct(at.sma, geometry, which, largest, gradient)
+        if not np.isfinite(geometry.x0 + geometry.y0 + geometry.eps + geometry.pa):
+            return RUNAWAY, geometry
+        if min(geometry.x0, geometry.y0) < 1.0 or max(geometry.x0, geometry.y0) > width:
+            return -1, geometry
+        if not trace(walks[0], at.table, at.index, at.step, at.sma, geometry.eps, at.sma, geometry.eps, True):
+            return RUNAWAY, geometry
+        sample = _sample(frame, walks[0], geometry, sample.mean, True, scratch)
+        scratch.differences[0] = 0.0
+        gradient, error, sound = _gradient(frame, walks, at, geometry, sample, 0.0, scratch)
+        if not sound:
+            return RUNAWAY, geometry
+        if not (gradient < 0.0 and error > 0.0):
+            return -1, geometry
+        if error / abs(gradient) > limits.max_gradient_error:
+            if exceeded:
+                return -1, geometry
+            exceeded = True
+        if geometry.eps <= 0.0:
+            geometry = _turned(geometry)
+            scratch.differences[0] = 0.0
+    return 2, best_geometry
+
+
+@_jit
+def fit_frame(frame, points, table, limits, result):
     """Fit ellipses outwards from the centre of a frame.
 
     Parameters
     ----------
     frame : (S, S) float32 array
-    walks : tuple of Walk
-        From `isophote_walk.make_walks(S)`; one set per thread.
+    points : (3, 5, capacity) float64 array
+        From `isophote_walk.room(S)`; one per thread.
     table : Table
         From `isophote_walk.starts_table`, for the same S, first semi-major axis and step.
     limits : Limits
@@ -396,20 +397,21 @@ def fit_frame(frame, walks, table, limits, result):
     int
         OK, FAILED, RAN_AWAY, TOO_FEW_POINTS or TOO_MANY_ISOPHOTES.
     """
-    kept = np.zeros(6)
-    scratch = (np.zeros((5, 5)), np.zeros(5), np.zeros(8))
-    for walk in walks:
-        walk.head[COUNT] = 0.0
+    scratch = Scratch(np.zeros((5, 5)), np.zeros(5), np.zeros(6))
+    walks = (make_walk(points[0]), make_walk(points[1]), make_walk(points[2]))
+    size = frame.shape[0]
+    flat = Frame(frame.reshape(size * size), size)
     result[:] = np.nan
-    center = (frame.shape[0] - 1) / 2.0
+    center = (size - 1) / 2.0
     sma = limits.sma0
-    geometry = _moved(sma, limits.step, center, center, limits.eps0, limits.pa0)
+    geometry = Geometry(center, center, limits.eps0, limits.pa0, sma, limits.eps0)
     before, code = geometry, 0
     for count in range(1, MAX_ISOPHOTES + 1):
         least = limits.min_iterations * (2 if count == 1 else 1)
         code_before = code
-        code, geometry = _fit_isophote(frame, walks, table, count - 1, limits, sma, geometry, least, kept, scratch)
-        if code == -9:
+        at = Place(table, count - 1, limits.step, sma)
+        code, geometry = _fit_isophote(flat, walks, at, limits, geometry, least, scratch)
+        if code == RUNAWAY:
             return RAN_AWAY
         if code == 3:
             return TOO_FEW_POINTS
@@ -417,7 +419,7 @@ def fit_frame(frame, walks, table, limits, result):
         if code < 0 or code == 1:
             if count == 1:
                 return FAILED
-            geometry = Geometry(before.x0, before.y0, before.eps, before.pa, geometry.phi0, geometry.r0)
+            geometry = Geometry(before.x0, before.y0, before.eps, before.pa, geometry.start_sma, geometry.start_eps)
             code = 5 if code < 0 else code
             ended = count > 2 and (code == 1 or code_before == 5)
         before = geometry

@@ -30,11 +30,11 @@ MAX_STEP = 0.5
 TABLE_TOLERANCE = 1e-9
 """Radians by which a tabulated start may differ from the walk; a panel that does worse is not used."""
 
-POINTS_PER_PIXEL = 64
+POINTS_PER_PIXEL = 512
 """Room for a walk, in points per pixel of the frame's side; only an ellipse that has run away needs more."""
 
 COS, SIN, X, Y, PHI = 0, 1, 2, 3, 4
-SMA, EPS, PHI0, R0, COUNT, REACH, SUMS = 0, 1, 2, 3, 4, 5, 6
+SMA, EPS, START_SMA, START_EPS, COUNT, REACH = 0, 1, 2, 3, 4, 5
 _jit = nb.njit(cache=True, nogil=True, error_model="numpy")
 _jit_vector = nb.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 
@@ -46,13 +46,19 @@ class Walk(NamedTuple):
     ----------
     points : (5, capacity) float64 array
         cos phi, sin phi, x, y (pixels from the centre) and phi of every point, in no particular order.
-    head : (14,) float64 array
-        Semi-major axis, ellipticity, start angle and radius, number of points, largest radius, and
-        the sums of sin(k phi) and cos(k phi), k = 1 to 4, over the points.
+    head : (6,) float64 array
+        Semi-major axis and ellipticity, those of the ellipse whose start it takes, number of points,
+        largest radius.
+    factor : (5, 5) float64 array
+        Cholesky factor, lower, of the normal equations of 1, sin, cos, sin 2, cos 2 over the points.
+    state : (5, LANES) float64 array
+        Room for `_advance`.
     """
 
     points: np.ndarray
     head: np.ndarray
+    factor: np.ndarray
+    state: np.ndarray
 
 
 class Table(NamedTuple):
@@ -71,14 +77,16 @@ class Table(NamedTuple):
     steps: np.ndarray
 
 
-def make_walks(frame_size: int) -> tuple[Walk, Walk, Walk]:
-    """Room for the walks along an ellipse and the two larger ones that give its gradient."""
-    capacity = POINTS_PER_PIXEL * frame_size
+def room(frame_size: int) -> np.ndarray:
+    """Room for the points of three walks: along an ellipse, and the two larger ones that give its gradient."""
+    capacity = POINTS_PER_PIXEL * frame_size + 104  # so that rows do not fall on the same lines of the cache
+    return np.zeros((3, 5, capacity))
 
-    def walk() -> Walk:
-        return Walk(np.zeros((5, capacity)), np.zeros(14))
 
-    return walk(), walk(), walk()
+@_jit
+def make_walk(points):
+    """A walk without points, in the room given."""
+    return Walk(points, np.zeros(6), np.zeros((5, 5)), np.zeros((5, LANES)))
 
 
 @_jit
@@ -132,6 +140,33 @@ def _settle(state, lane, phi, q, sma):
     state[3, lane], state[4, lane] = q * q, 1.0 / (sma * q)
 
 
+@_jit_vector
+def _place_lanes(state, polynomial, z, phi, q, sma):
+    """Put every lane at its tabulated angle, the first at `phi`.
+
+    Sine and cosine are those of an eighth of the angle (from pi, so at most 0.7), doubled three times.
+    """
+    cosine, sine, angle = state[0], state[1], state[2]
+    for lane in range(LANES):
+        angle[lane] = polynomial[0, lane]
+    for power in range(1, NODES):
+        for lane in range(LANES):
+            angle[lane] = angle[lane] * z + polynomial[power, lane]
+    angle[0] = phi
+    for lane in range(LANES):
+        a = (angle[lane] - np.pi) * 0.125
+        a2 = a * a
+        s = a2 * (1.0 / 362880.0 - a2 * (1.0 / 39916800.0 - a2 * (1.0 / 6227020800.0 - a2 / 1307674368000.0)))
+        s = a + a * a2 * (-1.0 / 6.0 + a2 * (1.0 / 120.0 + a2 * (-1.0 / 5040.0) + a2 * s))
+        c = a2 * (1.0 / 3628800.0 - a2 * (1.0 / 479001600.0 - a2 * (1.0 / 87178291200.0 - a2 / 20922789888000.0)))
+        c = 1.0 + a2 * (-0.5 + a2 * (1.0 / 24.0 + a2 * (-1.0 / 720.0 + a2 * (1.0 / 40320.0) - a2 * c)))
+        s, c = 2.0 * s * c, 1.0 - 2.0 * s * s
+        s, c = 2.0 * s * c, 1.0 - 2.0 * s * s
+        s, c = 2.0 * s * c, 1.0 - 2.0 * s * s
+        cosine[lane], sine[lane] = -c, -s
+        state[3, lane], state[4, lane] = q * q, 1.0 / (sma * q)
+
+
 @_jit
 def _fill_holes(points, steps, count):
     """Move the points of the first `count` steps of a walk to the first `count` columns."""
@@ -160,17 +195,8 @@ def _walk_pieces(walk, table, kind, index, sma, q, phi):
     high, low = MIN_Q ** (panel / PANELS), MIN_Q ** ((panel + 1) / PANELS)
     z = (2.0 * q - high - low) / (high - low)
     polynomial = table.polynomials[kind, index, panel]
-    state = np.empty((5, LANES))
-    angles = state[2]
-    for lane in range(LANES):
-        angles[lane] = polynomial[0, lane]
-    for power in range(1, NODES):
-        for lane in range(LANES):
-            angles[lane] = angles[lane] * z + polynomial[power, lane]
-    angles[0] = phi
-    for lane in range(LANES):
-        _settle(state, lane, angles[lane], q, sma)
-    _advance(points, LANES, steps, state)
+    _place_lanes(walk.state, polynomial, z, phi, q, sma)
+    _advance(points, LANES, steps, walk.state)
     count = steps * LANES
     for lane in range(LANES - 1, -1, -1):
         t = steps - 1
@@ -216,13 +242,34 @@ def _trigonometric_sums(points, count):
 
 
 @_jit
-def _inherited(sma, eps, step):
-    """Start of the ellipse one step further in, which a first sample inherits."""
-    return start(sma / (1.0 + step), eps, step)
+def factorise(matrix):
+    """Replace the lower triangle of a symmetric 5 x 5 matrix by its Cholesky factor. False if not positive."""
+    for j in range(5):
+        for k in range(j):
+            matrix[j, j] -= matrix[j, k] * matrix[j, k]
+        if not matrix[j, j] > 0.0:
+            return False
+        matrix[j, j] = np.sqrt(matrix[j, j])
+        for i in range(j + 1, 5):
+            for k in range(j):
+                matrix[i, j] -= matrix[i, k] * matrix[j, k]
+            matrix[i, j] /= matrix[j, j]
+    return True
 
 
 @_jit
-def trace(walk, table, index, step, sma, eps, phi0, r0, sums):
+def normal_matrix(matrix, count, s1, s2, s3, s4, c1, c2, c3, c4):
+    """Fill the lower triangle of the normal matrix of 1, sin, cos, sin 2, cos 2 from sums of sin k and cos k."""
+    matrix[0, 0] = count
+    matrix[1, 0], matrix[1, 1] = s1, 0.5 * (count - c2)
+    matrix[2, 0], matrix[2, 1], matrix[2, 2] = c1, 0.5 * s2, 0.5 * (count + c2)
+    matrix[3, 0], matrix[3, 1], matrix[3, 2], matrix[3, 3] = s2, 0.5 * (c1 - c3), 0.5 * (s1 + s3), 0.5 * (count - c4)
+    matrix[4, 0], matrix[4, 1], matrix[4, 2] = c2, 0.5 * (s3 - s1), 0.5 * (c1 + c3)
+    matrix[4, 3], matrix[4, 4] = 0.5 * s4, 0.5 * (count + c4)
+
+
+@_jit
+def trace(walk, table, index, step, sma, eps, start_sma, start_eps, normal):
     """Walk along an ellipse, unless the walk that is kept is the one.
 
     Parameters
@@ -233,10 +280,12 @@ def trace(walk, table, index, step, sma, eps, phi0, r0, sums):
         Place of `sma` on the lattice of semi-major axes; -1 when it is not on it.
     step : float
         Relative step of that lattice.
-    sma, eps, phi0, r0 : float
-        The ellipse, and where the walk starts; r0 need not lie on the ellipse.
-    sums : bool
-        Whether the trigonometric sums are wanted.
+    sma, eps : float
+        The ellipse.
+    start_sma, start_eps : float
+        The ellipse on which the walk has its first point: itself, or one that it inherits from.
+    normal : bool
+        Whether the normal equations are wanted.
 
     Returns
     -------
@@ -244,35 +293,36 @@ def trace(walk, table, index, step, sma, eps, phi0, r0, sums):
         False when the ellipse has run away: not finite, or longer than the room for it.
     """
     head, points = walk.head, walk.points
-    if head[COUNT] > 0 and head[SMA] == sma and head[EPS] == eps and head[PHI0] == phi0 and head[R0] == r0:
-        return True
+    if head[COUNT] > 0.0 and head[EPS] == eps and head[SMA] == sma:
+        if head[START_SMA] == start_sma and head[START_EPS] == start_eps:
+            return True
     head[COUNT] = 0.0
+    phi0, r0 = start(start_sma, start_eps, step)
     if not np.isfinite(eps) or not 0.0 < r0 < np.inf:
         return False
     q = 1.0 - eps
-    own_phi, own_r = start(sma, eps, step)
-    if phi0 == own_phi and r0 == own_r:
-        count = _walk_pieces(walk, table, 0, index, sma, q, phi0)
-        if count == 0:
-            count = _walk_serially(walk, sma, q, phi0, 0)
-    else:
-        phi1 = phi0 + min(1.0 / r0, MAX_STEP)
-        count = 0
-        inherited_phi, inherited_r = _inherited(sma, eps, step)
-        if abs(phi0 - inherited_phi) < 1e-12 and abs(r0 - inherited_r) < 1e-10 * r0:
-            count = _walk_pieces(walk, table, 1, index, sma, q, phi1)
-        if count == 0:
-            count = _walk_serially(walk, sma, q, phi1, 0)
-        if 0 <= count < points.shape[1]:
-            points[COS, count], points[SIN, count] = np.cos(phi0), np.sin(phi0)
-            points[X, count], points[Y, count] = r0 * np.cos(phi0), r0 * np.sin(phi0)
-            count += 1
-    if count < 0:
+    own = start_sma == sma and start_eps == eps
+    phi, kind = phi0, 0
+    if not own:
+        phi = phi0 + min(1.0 / r0, MAX_STEP)
+        kind = 1 if start_eps == eps and start_sma * (1.0 + step) == sma else -1
+    count = 0
+    if kind >= 0:
+        count = _walk_pieces(walk, table, kind, index, sma, q, phi)
+    if count == 0:
+        count = _walk_serially(walk, sma, q, phi, 0)
+    if count < 0 or count >= points.shape[1]:
         return False
-    head[SMA], head[EPS], head[PHI0], head[R0], head[COUNT] = sma, eps, phi0, r0, count
+    if not own:
+        points[COS, count], points[SIN, count] = np.cos(phi0), np.sin(phi0)
+        points[X, count], points[Y, count] = r0 * np.cos(phi0), r0 * np.sin(phi0)
+        count += 1
+    head[SMA], head[EPS], head[START_SMA], head[START_EPS], head[COUNT] = sma, eps, start_sma, start_eps, count
     head[REACH] = max(r0, max(sma, sma * q))
-    if sums:
-        head[SUMS : SUMS + 8] = _trigonometric_sums(points, count)
+    if normal:
+        normal_matrix(walk.factor, count, *_trigonometric_sums(points, count))
+        if not factorise(walk.factor):
+            walk.factor[0, 0] = np.nan
     return True
 
 
@@ -345,5 +395,5 @@ def _first_angle(kind: int, sma: float, eps: float, step: float) -> float:
     """Angle of the first point that lies on the ellipse of a walk."""
     if kind == 0:
         return start(sma, eps, step)[0]
-    phi0, r0 = _inherited(sma, eps, step)
+    phi0, r0 = start(sma / (1.0 + step), eps, step)
     return phi0 + min(1.0 / r0, MAX_STEP)
