@@ -15,9 +15,7 @@ import hashlib
 import json
 import math
 import os
-import shutil
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -215,101 +213,3 @@ def array_hash(array: np.ndarray, image_hashes: Iterable[bytes] | None = None) -
     for known in map(image_hash, array) if image_hashes is None else image_hashes:
         digest.update(known)
     return digest.hexdigest()
-
-
-def describe_arrays(
-    arrays: Mapping[int, np.ndarray], image_hashes: Mapping[int, Iterable[bytes]] | None = None
-) -> dict[str, Any]:
-    """The part of a manifest that describes the pixels: count, sizes, channels, arrays and content_hash."""
-    hashes = image_hashes or {}
-    described = {
-        str(size): {
-            "file": f"{size}.npy",
-            "shape": list(array.shape),
-            "dtype": "uint8",
-            "sha256": array_hash(array, hashes.get(size)),
-        }
-        for size, array in sorted(arrays.items())
-    }
-    digest = hashlib.sha256(json.dumps([[size, entry["sha256"]] for size, entry in described.items()]).encode())
-    first = next(iter(arrays.values()))
-    return {
-        "count": len(first),
-        "channels": int(first.shape[-1]),
-        "sizes": sorted(arrays),
-        "arrays": described,
-        "content_hash": digest.hexdigest(),
-    }
-
-
-def software_versions(names: Iterable[str] = ("numpy", "pillow", "astropy", "pandas", "pyarrow")) -> dict[str, str]:
-    """Versions of Python and of the installed packages named."""
-    import platform
-    from importlib import metadata
-
-    versions = {"python": platform.python_version()}
-    for name in names:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
-
-
-def write_galaxy_set(
-    path: str | os.PathLike[str],
-    arrays: Mapping[int, np.ndarray],
-    index: pd.DataFrame,
-    *,
-    about: Mapping[str, Any],
-) -> GalaxySet:
-    """Write arrays held in memory as a galaxy set; nothing is left at `path` if it fails.
-
-    Parameters
-    ----------
-    path : path-like
-        Folder to make; must not exist yet, or be empty.
-    arrays : mapping of int to ndarray
-        Image size to (N, size, size, channels) uint8.
-    index : DataFrame
-        N rows with at least the columns id and source.
-    about : mapping
-        Further entries of the manifest (source, transform, settings, ...).
-
-    Raises
-    ------
-    DataError
-        If `path` holds something already or cannot be written.
-    """
-    path = Path(path)
-    manifest = {
-        "format": FORMAT,
-        "version": VERSION,
-        **describe_arrays(arrays),
-        **about,
-        "software": software_versions(),
-    }
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error}") from None
-    try:
-        os.chmod(work, 0o755)
-        for size, array in arrays.items():
-            np.save(work / f"{size}.npy", array)
-        index.to_parquet(work / INDEX, index=False)
-        write_json(work / MANIFEST, manifest)
-        os.replace(work, path)
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return GalaxySet.open(path)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as JSON to `path`, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, path)

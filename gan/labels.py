@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read a CSV, TSV or parquet table; raises `DataError` if it cannot be read or is empty."""
+def read_table(path: str | os.PathLike[str], key: str | None = None) -> pd.DataFrame:
+    """Read a CSV, TSV or parquet table; raises `DataError` if it cannot be read, is empty or has no column `key`."""
     import pandas as pd
 
     path = Path(path)
@@ -28,6 +28,8 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
         raise DataError(f"--table {path} cannot be read: {error}") from None
     if table.empty:
         raise DataError(f"--table {path} has no rows")
+    if key is not None and key not in table.columns:
+        raise DataError(f"--table {path} has no column {key!r}; it has {', '.join(map(str, table.columns))}")
     return table
 
 
@@ -55,12 +57,10 @@ def join_table(
     Raises
     ------
     DataError
-        If there is no column `key`, no column names any image, or the table names an image twice.
+        If no column (or not the column `key`) names any image, or the table names an image twice.
     """
     import pandas as pd
 
-    if key is not None and key not in table.columns:
-        raise DataError(f"the table has no column {key!r}; it has {', '.join(map(str, table.columns))}")
     names = {
         "source": index["source"],
         "file": index["source"].map(lambda name: PurePosixPath(name).name),

@@ -17,7 +17,7 @@ from typing import Any
 
 from gan.config import FieldError
 from gan.data import DataError
-from gan.decode import FILTERS, DecodeSettings
+from gan.decode_settings import FILTERS, DecodeSettings
 from gan.prepare_run import Summary, prepare
 from gan.refusals import REASONS
 from gan.sources import open_source

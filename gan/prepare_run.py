@@ -13,34 +13,20 @@ import json
 import os
 import shutil
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from gan.data import (
-    FORMAT,
-    INDEX,
-    MANIFEST,
-    VERSION,
-    WORK,
-    DataError,
-    GalaxySet,
-    describe_arrays,
-    read_manifest,
-    software_versions,
-    write_json,
-)
-from gan.decode import DecodeSettings
-from gan.prepare_store import Done, Result, Store
+from gan.data import FORMAT, INDEX, MANIFEST, VERSION, WORK, DataError, GalaxySet, read_manifest
+from gan.data_writer import software_versions, write_json
+from gan.decode_settings import DecodeSettings
+from gan.labels import read_table
+from gan.prepare_assemble import LEDGER, choose, labelled, publish, refusals, write_arrays
+from gan.prepare_store import Result, Store
 from gan.prepare_workers import Crew, Job
 from gan.sources import Entry, Source
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-LEDGER = "files.parquet"  # one row per file of the source: what became of it
 PART_BYTES = 16 * 1024 * 1024
 Progress = Callable[[int, int, int], None]
 
@@ -119,12 +105,12 @@ def prepare(
         Finished parts are kept; the next call goes on from them.
     """
     started = time.monotonic()
-    settings = settings or DecodeSettings()
     out = Path(out)
     new = not out.exists()
+    request = _Request(source, out, settings or DecodeSettings(), table, table_key, replace)
     with _locked(out):
         try:
-            summary = _prepare(source, out, settings, jobs or cores(), table, table_key, replace, progress, time_limit)
+            summary = _prepare(request, jobs or cores(), progress or (lambda done, total, refused: None), time_limit)
         except OSError as error:
             raise DataError(f"cannot write {out}: {error.strerror or error}") from None
         finally:
@@ -162,86 +148,118 @@ def _locked(out: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _prepare(
-    source: Source,
-    out: Path,
-    settings: DecodeSettings,
-    jobs: int,
-    table: str | os.PathLike[str] | None,
-    table_key: str | None,
-    replace: bool,
-    progress: Progress | None,
-    time_limit: float,
-) -> Summary:
-    _publish(out)
-    entries = source.entries(skip=out.resolve())
-    if not entries:
-        raise DataError(f"{source.path} holds no files")
-    plan = {"source": str(source.path), "key": source.key, "transform": settings.as_dict()}
-    labels = {"table": str(table), "sha256": _file_hash(table), "key": table_key} if table is not None else None
-    fingerprint = hashlib.sha256("\n".join(f"{e.name}\t{e.stamp}" for e in entries).encode()).hexdigest()
-    before = _standing(out, plan, fingerprint, replace)
-    if before is not None and before["source"]["fingerprint"] == fingerprint and before["labels_from"] == labels:
-        return _summary(out, before, "unchanged")
+class _Request:
+    """What is asked for, and what of it `out` holds already."""
 
-    parts = out / WORK / "parts"
-    _open_plan(out, plan, replace)
-    store = Store(parts, settings.sizes)
+    def __init__(
+        self,
+        source: Source,
+        out: Path,
+        settings: DecodeSettings,
+        table: str | os.PathLike[str] | None,
+        table_key: str | None,
+        replace: bool,
+    ):
+        self.source, self.out, self.settings = source, out, settings
+        self.table = None if table is None else Path(table).resolve()
+        self.table_key, self.replace = table_key, replace
+
+    def look(self) -> None:
+        """List the source and find out what stands in `out`; raises `DataError` if something is in the way."""
+        publish(self.out)
+        self.entries = self.source.entries(skip=self.out.resolve())
+        if not self.entries:
+            raise DataError(f"{self.source.path} holds no files")
+        text = "\n".join(f"{entry.name}\t{entry.stamp}" for entry in self.entries)
+        self.fingerprint = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+        self.plan = {
+            "source": str(self.source.path),
+            "key": self.source.key,
+            "transform": self.settings.as_dict(),
+        }
+        self.before = _standing(self.out, self.plan, self.fingerprint, self.replace)
+        self.labels_from = self._labels_from()
+
+    def _labels_from(self) -> dict[str, Any] | None:
+        held = self.before.get("labels_from") if self.before else None
+        if self.table is None and held and Path(held["table"]).is_file():  # a table given once stays
+            self.table, self.table_key = Path(held["table"]), held["key"]
+        if self.table is None:
+            return None
+        try:
+            digest = hashlib.sha256(self.table.read_bytes()).hexdigest()
+        except OSError as error:
+            raise DataError(f"--table {self.table} cannot be read: {error.strerror or error}") from None
+        read_table(self.table, self.table_key)
+        return {"table": str(self.table), "sha256": digest, "key": self.table_key}
+
+    def is_done(self) -> bool:
+        """Whether `out` is exactly what is asked for."""
+        before = self.before
+        if before is None or before["source"].get("fingerprint") != self.fingerprint:
+            return False
+        return before.get("labels_from") == self.labels_from
+
+
+def _prepare(request: _Request, jobs: int, progress: Progress, time_limit: float) -> Summary:
+    request.look()
+    if request.is_done():
+        assert request.before is not None
+        return _summary(request.out, request.before, "unchanged")
+    notes = []
+    store = Store(request.out / WORK / "parts", request.settings.sizes)
+    _open_plan(request)
     store.read_parts()
-    resumed = len(store)
-    if before is not None:
-        _take_in(store, out, settings.sizes)
-    missing = store.missing(entries)
+    if len(store):
+        notes.append(f"went on from an interrupted run: {len(store):,} files were done already")
+    if request.before is not None:
+        notes += _take_in(store, request)
+    missing = store.missing(request.entries)
     if missing:
-        crew = Crew(Job(source, settings, parts, time_limit), min(jobs, len(missing)))
-        done = len(entries) - len(missing)
-
-        def report(count: int, refused: int) -> None:
-            if progress is not None:
-                progress(done + count, len(entries), refused)
-
-        crew.run(_tasks(missing, settings.sizes, jobs), report)
+        done, total = len(request.entries) - len(missing), len(request.entries)
+        crew = Crew(Job(request.source, request.settings, store.folder, time_limit), min(jobs, len(missing)))
+        tasks = _tasks(missing, request.settings.sizes, jobs)
+        crew.run(tasks, lambda count, refused: progress(done + count, total, refused))
         store.read_parts()
-    index, ledger, kept = _choose(entries, store)
-    if not kept:
-        shutil.rmtree(out / WORK)
-        raise DataError(_nothing_usable(source, ledger))
-    index, joined = _labelled(index, source, entries, ledger, table, table_key)
-    manifest = {
-        "format": FORMAT,
-        "version": VERSION,
-        **_write_arrays(out / WORK / "new", kept, settings.sizes),
-        "source": {"kind": source.kind, "path": str(source.path), "key": source.key, "files": len(entries),
-                   "fingerprint": fingerprint},
-        "transform": plan["transform"],
-        "labels_from": labels,
-        "labels": joined,
-        **_refusals(ledger),
-        "software": software_versions(("numpy", "pillow", "astropy", "h5py", "pandas", "pyarrow")),
-    }  # fmt: skip
-    new = out / WORK / "new"
-    index.to_parquet(new / INDEX, index=False)
-    ledger.to_parquet(new / LEDGER, index=False)
-    write_json(new / MANIFEST, manifest)
-    os.replace(new, out / WORK / "publish")
-    _publish(out)
-    summary = _summary(out, manifest, "made" if before is None else "updated")
-    summary.decoded, summary.reused = len(missing), len(entries) - len(missing)
-    if resumed:
-        summary.notes.append(f"went on from an interrupted run: {resumed:,} files were done already")
-    if before is not None:
-        gone = before["source"]["files"] - (len(entries) - len(missing))
-        summary.notes.append(
-            f"the source changed: {len(missing):,} files new or changed, {max(gone, 0):,} gone or replaced"
-        )
+    manifest = _assemble(request, store)
+    summary = _summary(request.out, manifest, "made" if request.before is None else "updated")
+    summary.decoded, summary.reused, summary.notes = len(missing), len(request.entries) - len(missing), notes
     return summary
 
 
-def _file_hash(path: str | os.PathLike[str]) -> str:
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except OSError as error:
-        raise DataError(f"--table {path} cannot be read: {error.strerror or error}") from None
+def _assemble(request: _Request, store: Store) -> dict[str, Any]:
+    """Write the set from the finished parts and move it into place; returns its manifest."""
+    index, ledger, kept = choose(request.entries, store)
+    refused = refusals(ledger)
+    if not kept:
+        shutil.rmtree(request.out / WORK)
+        raise DataError(_nothing_usable(request.source, refused))
+    index, joined = labelled(index, request.source, (ledger["row"] >= 0).to_numpy(), request.table, request.table_key)
+    new = request.out / WORK / "new"
+    source = {
+        "kind": request.source.kind,
+        "path": str(request.source.path),
+        "key": request.source.key,
+        "files": len(request.entries),
+        "fingerprint": request.fingerprint,
+    }
+    manifest = {
+        "format": FORMAT,
+        "version": VERSION,
+        **write_arrays(new, kept, request.settings.sizes),
+        "source": source,
+        "transform": request.plan["transform"],
+        "labels_from": request.labels_from,
+        "labels": joined,
+        **refused,
+        "software": software_versions(("numpy", "pillow", "astropy", "h5py", "pandas", "pyarrow")),
+    }
+    index.to_parquet(new / INDEX, index=False)
+    ledger.to_parquet(new / LEDGER, index=False)
+    write_json(new / MANIFEST, manifest)
+    os.replace(new, request.out / WORK / "publish")
+    publish(request.out)
+    return manifest
 
 
 def _standing(out: Path, plan: dict[str, Any], fingerprint: str, replace: bool) -> dict[str, Any] | None:
@@ -275,43 +293,51 @@ def _same(manifest: dict[str, Any], plan: dict[str, Any], fingerprint: str) -> b
     return here and source.get("key") == plan["key"] and manifest.get("transform") == plan["transform"]
 
 
-def _open_plan(out: Path, plan: dict[str, Any], replace: bool) -> None:
+def _open_plan(request: _Request) -> None:
     """Begin an unfinished preparation, or go on with the one that is there."""
-    path = out / WORK / "plan.json"
+    work = request.out / WORK
     try:
-        there = json.loads(path.read_text(encoding="utf-8"))
+        there = json.loads((work / "plan.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         there = None
-    if there is not None and there != plan and not replace:
+    if there is not None and there != request.plan and not request.replace:
         raise DataError(
-            f"{out} holds an unfinished preparation of {there.get('source')} with other settings; "
+            f"{request.out} holds an unfinished preparation of {there.get('source')} with other settings; "
             "run that one again, choose another folder, or --replace it"
         )
-    if there != plan:
-        shutil.rmtree(out / WORK, ignore_errors=True)
-    (out / WORK / "parts").mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(out / WORK / "new", ignore_errors=True)
-    (out / WORK / "new").mkdir()
-    write_json(path, plan)
+    if there != request.plan:
+        shutil.rmtree(work, ignore_errors=True)
+    (work / "parts").mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(work / "new", ignore_errors=True)
+    (work / "new").mkdir()
+    write_json(work / "plan.json", request.plan)
 
 
-def _take_in(store: Store, out: Path, sizes: tuple[int, ...]) -> None:
-    """Add what the finished set at `out` holds to the store, but for duplicates: what they duplicate may be gone."""
+def _take_in(store: Store, request: _Request) -> list[str]:
+    """Add what the finished set holds to the store, but for duplicates: what they duplicate may be gone.
+
+    Returns what changed, in words.
+    """
     import pandas as pd
 
     try:
-        ledger = pd.read_parquet(out / LEDGER)
-        galaxy_set = GalaxySet.open(out)
-    except (OSError, ValueError):
-        return  # damaged: all of it is done again
-    ledger = ledger[~ledger["reason"].str.startswith("duplicate")].sort_values("row", kind="stable")
-    pixels = [galaxy_set.images(size) for size in sizes]
+        ledger = pd.read_parquet(request.out / LEDGER)
+        galaxy_set = GalaxySet.open(request.out)
+    except (OSError, ValueError) as error:
+        return [f"the set was damaged ({error}): all of it was made again"]
+    usable = ledger[~ledger["reason"].str.startswith("duplicate")].sort_values("row", kind="stable")
     results = [
         Result(r.name, r.stamp, r.reason, r.detail, r.sha256, r.hashes.split(), r.width, r.height, r.bad_pixels)
-        for r in ledger.itertuples(index=False)
+        for r in usable.itertuples(index=False)
     ]
-    if sum(not result.reason for result in results) == len(galaxy_set):
-        store.add(results, pixels)
+    store.add(results, [galaxy_set.images(size) for size in request.settings.sizes])
+    before = dict(zip(ledger["name"], ledger["stamp"], strict=True))
+    now = {entry.name: entry.stamp for entry in request.entries}
+    new, gone = len(now.keys() - before.keys()), len(before.keys() - now.keys())
+    changed = sum(before.get(name, stamp) != stamp for name, stamp in now.items())
+    if not (new or gone or changed):
+        return ["the source is unchanged; the labels are not"]
+    return [f"the source changed: {new:,} files are new, {changed:,} changed, {gone:,} gone"]
 
 
 def _tasks(entries: list[Entry], sizes: tuple[int, ...], jobs: int) -> list[list[Entry]]:
@@ -321,121 +347,11 @@ def _tasks(entries: list[Entry], sizes: tuple[int, ...], jobs: int) -> list[list
     return [entries[start : start + length] for start in range(0, len(entries), length)]
 
 
-def _choose(entries: list[Entry], store: Store) -> tuple[pd.DataFrame, pd.DataFrame, list[Done]]:
-    """Index, ledger and the images kept, in order of the entries: the first of duplicates is the one that stays."""
-    import pandas as pd
-
-    by_bytes: dict[str, str] = {}
-    by_pixels: dict[str, str] = {}
-    kept: list[Done] = []
-    rows: list[tuple[Any, ...]] = []
-    for entry in entries:
-        done = store.get(entry)
-        if done is None:
-            raise DataError(f"the work on {entry.name} was lost; run the same command again")
-        r = done.result
-        reason, detail = r.reason, r.detail
-        if not reason and r.sha256 in by_bytes:
-            reason, detail = "duplicate-file", f"the same bytes as {by_bytes[r.sha256]}"
-        elif not reason and r.hashes[-1] in by_pixels:
-            reason, detail = "duplicate-pixels", f"the same pixels as {by_pixels[r.hashes[-1]]}"
-        if not reason:
-            by_bytes[r.sha256] = by_pixels[r.hashes[-1]] = entry.name
-            kept.append(done)
-        row = -1 if reason else len(kept) - 1
-        rows.append(
-            (r.name, r.stamp, row, reason, detail, r.sha256, " ".join(r.hashes), r.width, r.height, r.bad_pixels)
-        )
-    columns = ["name", "stamp", "row", "reason", "detail", "sha256", "hashes", "width", "height", "bad_pixels"]
-    ledger = pd.DataFrame(rows, columns=columns)
-    used = ledger[ledger["row"] >= 0].reset_index(drop=True)
-    index = pd.DataFrame({"id": _ids(list(used["name"])), "source": used["name"]})
-    return index.join(used[["sha256", "width", "height", "bad_pixels"]]), ledger, kept
-
-
-def _ids(names: list[str]) -> list[str]:
-    """Stems where they are unique, else names without suffix, else names."""
-    for short in (lambda name: PurePosixPath(name).stem, lambda name: str(PurePosixPath(name).with_suffix("")), str):
-        ids = [short(name) for name in names]
-        if len(set(ids)) == len(ids):
-            break
-    return ids
-
-
-def _labelled(
-    index: pd.DataFrame,
-    source: Source,
-    entries: list[Entry],
-    ledger: pd.DataFrame,
-    table: str | os.PathLike[str] | None,
-    table_key: str | None,
-) -> tuple[pd.DataFrame, dict[str, Any] | None]:
-    """The index with the labels that the source itself holds and those of the table."""
-    from gan.labels import join_table, read_table
-
-    used = (ledger["row"] >= 0).to_numpy()
-    for name, values in source.labels().items():
-        if name not in index.columns and len(values) == len(entries):
-            index[name] = values[used]
-    if table is None:
-        return index, None
-    return join_table(index, read_table(table), key=table_key)
-
-
-def _write_arrays(folder: Path, kept: list[Done], sizes: tuple[int, ...]) -> dict[str, Any]:
-    """Write one .npy per size and describe them as a manifest does."""
-    import numpy as np
-
-    arrays, hashes = {}, {}
-    for k, size in enumerate(sizes):
-        path = folder / f"{size}.npy"
-        shape = (len(kept), size, size, 3)
-        with path.open("wb") as stream:
-            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(stream, header)
-            for pixels, start, stop in _runs(kept):
-                stream.write(np.ascontiguousarray(pixels[k][start:stop]).data)
-        arrays[size] = np.load(path, mmap_mode="r")
-        hashes[size] = [bytes.fromhex(done.result.hashes[k]) for done in kept]
-    return describe_arrays(arrays, hashes)
-
-
-def _runs(kept: list[Done]) -> Iterator[tuple[list[Any], int, int]]:
-    """Stretches of rows that follow each other in one part: (pixels, first row, row after the last)."""
-    start = 0
-    for i in range(1, len(kept) + 1):
-        joined = i < len(kept) and kept[i].pixels is kept[i - 1].pixels and kept[i].row == kept[i - 1].row + 1
-        if not joined or i - start >= 256:
-            yield kept[start].pixels, kept[start].row, kept[i - 1].row + 1
-            start = i
-
-
-def _refusals(ledger: pd.DataFrame) -> dict[str, Any]:
-    bad = ledger[ledger["reason"] != ""]
-    listed = [{"file": r.name, "reason": r.reason, "detail": r.detail} for r in bad.itertuples(index=False)]
-    return {"refused": listed, "refused_counts": dict(Counter(entry["reason"] for entry in listed).most_common())}
-
-
-def _nothing_usable(source: Source, ledger: pd.DataFrame) -> str:
-    counts = ", ".join(f"{count} {reason}" for reason, count in _refusals(ledger)["refused_counts"].items())
-    first = ledger.iloc[0]
-    example = f"such as {first['name']}: {first['detail']}"
-    return f"no usable image among the {len(ledger):,} files of {source.path}: {counts} ({example})"
-
-
-def _publish(out: Path) -> None:
-    """Move the files of a finished new set into place, the manifest last; also after an interruption of just that."""
-    ready = out / WORK / "publish"
-    if not ready.is_dir():
-        return
-    names = sorted((path.name for path in ready.iterdir()), key=lambda name: (name == MANIFEST, name))
-    for name in names:
-        os.replace(ready / name, out / name)
-    sizes = read_manifest(out)["arrays"]
-    for path in out.glob("*.npy"):
-        if path.stem not in sizes:
-            path.unlink()
-    shutil.rmtree(out / WORK)
+def _nothing_usable(source: Source, refused: dict[str, Any]) -> str:
+    counts = ", ".join(f"{count} {reason}" for reason, count in refused["refused_counts"].items())
+    first = refused["refused"][0]
+    example = f"such as {first['file']}: {first['detail']}"
+    return f"no usable image among the {len(refused['refused']):,} files of {source.path}: {counts} ({example})"
 
 
 def _summary(out: Path, manifest: dict[str, Any], state: str) -> Summary:

@@ -22,9 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from gan.data import DataError, image_hash
-from gan.decode import DecodeSettings, decode
+from gan.decode import decode
+from gan.decode_settings import DecodeSettings
 from gan.prepare_store import Result, write_part
 from gan.refusals import Refused
 from gan.sources import Entry, Read, Source
@@ -84,6 +86,7 @@ def _main(job: Job, pipe: Any, position: Any, slot: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     warnings.simplefilter("ignore")
+    Image.MAX_IMAGE_PIXELS = None  # `DecodeSettings.max_pixels` is checked instead, before decoding
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 2)  # libraries in C print their opinion of each bad file
     parent = os.getppid()

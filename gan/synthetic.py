@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gan.data import DataError, GalaxySet, read_manifest, write_galaxy_set
+from gan.data import DataError, GalaxySet, read_manifest
+from gan.data_writer import write_galaxy_set
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,9 +1,9 @@
 """Random galaxies, and what else is in their frames: the numbers that `gan.synthetic_render` turns into images.
 
 Lengths are in 1/64 of the frame's width (`FRAME` = 64 of them), x to the right and y down from the centre. The frame is
-8.48 Petrosian radii wide as in Galaxy Zoo 2, whatever the galaxy's size on the sky: a small galaxy is seen with a coarse
-seeing and few neighbours, a large one sharply and among many. Light is in units of the sky noise at 64 px.
-Every distribution was adjusted to thumbnails of SDSS, by eye and by the statistics that `benchmarks/synthetic.py` prints.
+8.48 Petrosian radii wide as in Galaxy Zoo 2, whatever the galaxy's size on the sky: a small galaxy is seen with a
+coarse seeing and few neighbours, a large one sharply and among many. Light is in units of the sky noise at 64 px.
+Distributions were adjusted to thumbnails of SDSS, by eye and by the statistics that `benchmarks/synthetic.py` prints.
 """
 
 from __future__ import annotations

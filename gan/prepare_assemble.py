@@ -1,0 +1,125 @@
+"""From finished parts to a galaxy set: duplicates out, index and arrays written, all moved into place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gan.data import MANIFEST, WORK, DataError, read_manifest
+from gan.data_writer import describe_arrays
+from gan.prepare_store import Done, Store
+from gan.sources import Entry, Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEDGER = "files.parquet"  # one row per file of the source: what became of it
+
+
+def choose(entries: list[Entry], store: Store) -> tuple[pd.DataFrame, pd.DataFrame, list[Done]]:
+    """Index, ledger and the images kept, in order of the entries: the first of duplicates is the one that stays."""
+    import pandas as pd
+
+    by_bytes: dict[str, str] = {}
+    by_pixels: dict[str, str] = {}
+    kept: list[Done] = []
+    rows: list[tuple[Any, ...]] = []
+    for entry in entries:
+        done = store.get(entry)
+        if done is None:
+            raise DataError(f"the work on {entry.name} was lost; run the same command again")
+        r = done.result
+        reason, detail = r.reason, r.detail
+        if not reason and r.sha256 in by_bytes:
+            reason, detail = "duplicate-file", f"the same bytes as {by_bytes[r.sha256]}"
+        elif not reason and r.hashes[-1] in by_pixels:
+            reason, detail = "duplicate-pixels", f"the same pixels as {by_pixels[r.hashes[-1]]}"
+        if not reason:
+            by_bytes[r.sha256] = by_pixels[r.hashes[-1]] = entry.name
+            kept.append(done)
+        row = -1 if reason else len(kept) - 1
+        rows.append(
+            (r.name, r.stamp, row, reason, detail, r.sha256, " ".join(r.hashes), r.width, r.height, r.bad_pixels)
+        )
+    columns = ["name", "stamp", "row", "reason", "detail", "sha256", "hashes", "width", "height", "bad_pixels"]
+    ledger = pd.DataFrame(rows, columns=columns)
+    used = ledger[ledger["row"] >= 0].reset_index(drop=True)
+    index = pd.DataFrame({"id": _ids(list(used["name"])), "source": used["name"]})
+    return index.join(used[["sha256", "width", "height", "bad_pixels"]]), ledger, kept
+
+
+def _ids(names: list[str]) -> list[str]:
+    """Stems where they are unique, else names without suffix, else names."""
+    for short in (lambda name: PurePosixPath(name).stem, lambda name: str(PurePosixPath(name).with_suffix("")), str):
+        ids = [short(name) for name in names]
+        if len(set(ids)) == len(ids):
+            break
+    return ids
+
+
+def labelled(
+    index: pd.DataFrame, source: Source, used: np.ndarray, table: Path | None, table_key: str | None
+) -> tuple[pd.DataFrame, dict[str, Any] | None]:
+    """The index with the labels that the source itself holds (for entries `used`) and those of the table."""
+    from gan.labels import join_table, read_table
+
+    for name, values in source.labels().items():
+        if name not in index.columns and len(values) == len(used):
+            index[name] = values[used]
+    if table is None:
+        return index, None
+    return join_table(index, read_table(table, table_key), key=table_key)
+
+
+def write_arrays(folder: Path, kept: list[Done], sizes: tuple[int, ...]) -> dict[str, Any]:
+    """Write one .npy per size and describe them as a manifest does."""
+    arrays, hashes = {}, {}
+    for k, size in enumerate(sizes):
+        path = folder / f"{size}.npy"
+        shape = (len(kept), size, size, 3)
+        with path.open("wb") as stream:
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(stream, header)
+            for pixels, start, stop in _runs(kept):
+                stream.write(np.ascontiguousarray(pixels[k][start:stop]).data)
+        arrays[size] = np.load(path, mmap_mode="r")
+        hashes[size] = [bytes.fromhex(done.result.hashes[k]) for done in kept]
+    return describe_arrays(arrays, hashes)
+
+
+def _runs(kept: list[Done]) -> Iterator[tuple[list[Any], int, int]]:
+    """Stretches of rows that follow each other in one part: (pixels, first row, row after the last)."""
+    start = 0
+    for i in range(1, len(kept) + 1):
+        joined = i < len(kept) and kept[i].pixels is kept[i - 1].pixels and kept[i].row == kept[i - 1].row + 1
+        if not joined or i - start >= 256:
+            yield kept[start].pixels, kept[start].row, kept[i - 1].row + 1
+            start = i
+
+
+def refusals(ledger: pd.DataFrame) -> dict[str, Any]:
+    """The part of a manifest that lists what was refused and why."""
+    bad = ledger[ledger["reason"] != ""]
+    listed = [{"file": r.name, "reason": r.reason, "detail": r.detail} for r in bad.itertuples(index=False)]
+    return {"refused": listed, "refused_counts": dict(Counter(entry["reason"] for entry in listed).most_common())}
+
+
+def publish(out: Path) -> None:
+    """Move the files of a finished new set into place, the manifest last; also after an interruption of just that."""
+    ready = out / WORK / "publish"
+    if not ready.is_dir():
+        return
+    names = sorted((path.name for path in ready.iterdir()), key=lambda name: (name == MANIFEST, name))
+    for name in names:
+        os.replace(ready / name, out / name)
+    sizes = read_manifest(out)["arrays"]
+    for path in out.glob("*.npy"):
+        if path.stem not in sizes:
+            path.unlink()
+    shutil.rmtree(out / WORK)
