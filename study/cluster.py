@@ -1,0 +1,105 @@
+"""Starting or joining Ray, and what its nodes offer."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from study.errors import InputError
+from study.plan import Node, Placement, local_node
+
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "300",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+SPARE_CPUS_PER_TRIAL = 1
+
+
+def quiet_environment() -> None:
+    """Settings of Ray and MLflow that must be in the environment before they are imported; the user's own win."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+
+
+def start(address: str | None, placement: Placement | None) -> tuple[Node, ...]:
+    """Start Ray on this machine, or join the cluster at `address`.
+
+    Parameters
+    ----------
+    address : str or None
+        As `ray.init` takes it; None starts a private Ray that ends with this process.
+    placement : Placement or None
+        For a private Ray: how many CPUs the trials take.
+
+    Returns
+    -------
+    tuple of Node
+        The nodes of the cluster.
+    """
+    quiet_environment()
+    import ray
+
+    if address is None:
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+        node = local_node()
+        # Ray Data's tasks wait for ever unless whole logical CPUs are left beside those that the trials hold.
+        spare = (placement.concurrent if placement else 1) * SPARE_CPUS_PER_TRIAL
+        ray.init(
+            address="local",
+            num_cpus=int(node.cpus) + spare,
+            num_gpus=int(node.gpus),
+            include_dashboard=True,
+            dashboard_host="127.0.0.1",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            configure_logging=True,
+            _temp_dir=_short_temp_dir(),
+        )
+        return (node,)
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"--address {address}: no Ray cluster can be joined there: {reason}") from None
+    return tuple(
+        Node(n["Resources"].get("CPU", 0.0), n["Resources"].get("GPU", 0.0)) for n in ray.nodes() if n["Alive"]
+    )
+
+
+def _short_temp_dir() -> str | None:
+    """Ray's sockets need short paths; its default place is fine when it can be written."""
+    default = Path("/tmp/ray")
+    if os.access(default if default.exists() else default.parent, os.W_OK):
+        return None
+    return tempfile.mkdtemp(prefix="ray-")
+
+
+def stop() -> None:
+    """Leave Ray; a private one ends."""
+    import ray
+
+    with contextlib.suppress(Exception):
+        ray.shutdown()
+
+
+def silence() -> Any:
+    """Quiet the libraries' loggers in this process: the study says itself what failed and where it is written."""
+    for name in ("ray", "ray.train", "ray.data", "optuna", "mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)

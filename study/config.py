@@ -1,0 +1,584 @@
+"""A search-space file, read once into frozen typed objects.
+
+`load_study` is the only way in: it parses the YAML, applies overrides, checks every key, type, bound and
+condition, and checks that the baseline and each axis make networks and training settings that can exist.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from gan.config import FieldError, ModelConfig, TrainConfig, require
+from study.axes import Axis, Point, grid, one_at_a_time, parse_axes, shown_point
+from study.bind import Lines, bind, field_types, locate, nearest, parse
+from study.errors import ConfigError, InputError
+from study.smoke import shrink
+
+SAMPLERS = ("tpe", "random", "grid", "qmc", "gp", "nsga2", "ablation")
+METRICS = {
+    "ks_mean": "ks_mean",
+    "ks_max": "ks_max",
+    "ellipticity": "ks/ellipticity",
+    "position_angle": "ks/position_angle",
+    "flux": "ks/flux",
+    "semi_major_axis": "ks/semi_major_axis",
+    "energy": "energy",
+    "spectrum": "spectrum",
+    "color_rg": "ks/color_rg",
+    "color_gb": "ks/color_gb",
+}
+"""Names that `objective.metric` accepts, and the metric that each stands for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which galaxies.
+
+    Attributes
+    ----------
+    set : str
+        Folder of a prepared galaxy set, or `synthetic`.
+    image_size : int
+        Side in pixels; must be among the set's sizes.
+    held_out : int or None
+        Galaxies kept out of training as the objective's reference;
+        None: `objective.samples`, at most a quarter of the set.
+    synthetic_count : int
+        Galaxies drawn where `set` is `synthetic`.
+    seed : int
+        Of the split and of the synthetic galaxies.
+    """
+
+    set: str = "synthetic"
+    image_size: int = 64
+    held_out: int | None = None
+    synthetic_count: int = 2000
+    seed: int = 0
+
+    def __post_init__(self):
+        require(bool(self.set), "set", self.set, "`synthetic` or the folder of a galaxy set")
+        require(self.held_out is None or self.held_out >= 10, "held_out", self.held_out, "10 or more, or null")
+        require(100 <= self.synthetic_count <= 10**7, "synthetic_count", self.synthetic_count, "100 to 10,000,000")
+        require(0 <= self.seed < 2**31, "seed", self.seed, "0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveConfig:
+    """What is minimised.
+
+    Attributes
+    ----------
+    metric : str or tuple of str
+        One of `METRICS`, or a list of them (Pareto front, no early stopping).
+    samples : int
+        Generated galaxies measured at each evaluation.
+    every_epochs : int
+        Epochs between evaluations; the last epoch is always evaluated.
+    final_samples : int or None
+        Generated galaxies for the finalists, from a fresh seed; None: `samples`.
+    finalists : int
+        Best trials measured again at the end; 0: none.
+    engine : {"fast", "photutils"}
+        Engine of `eval.measure.measure`.
+    """
+
+    metric: str | tuple[str, ...] = "ks_mean"
+    samples: int = 2000
+    every_epochs: int = 10
+    final_samples: int | None = None
+    finalists: int = 3
+    engine: Literal["fast", "photutils"] = "fast"
+
+    def __post_init__(self):
+        for name in self.metrics:
+            accepted = f"one of {', '.join(METRICS)}, or a list of them"
+            require(name in METRICS, "metric", name, accepted)
+        require(
+            0 < len(self.metrics) == len(set(self.metrics)), "metric", self.metric, "each metric once, at least one"
+        )
+        require(50 <= self.samples <= 10**6, "samples", self.samples, "50 to 1,000,000")
+        require(self.every_epochs >= 1, "every_epochs", self.every_epochs, "1 or more")
+        enough = self.final_samples is None or 50 <= self.final_samples <= 10**6
+        require(enough, "final_samples", self.final_samples, "50 to 1,000,000, or null")
+        require(self.finalists >= 0, "finalists", self.finalists, "0 or more")
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metric or metrics, always as a tuple."""
+        return (self.metric,) if isinstance(self.metric, str) else tuple(self.metric)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchedulerConfig:
+    """Early stopping.
+
+    Attributes
+    ----------
+    name : {"asha", "none"}
+        Asynchronous successive halving (Li et al. 2020), or none.
+    grace_epochs : int
+        Epochs before a trial may be stopped: the first rung.
+    reduction_factor : float
+        At each rung the best 1 / `reduction_factor` go on; rungs lie at `grace_epochs * reduction_factor**k`.
+    judge_over : int
+        A rung judges the mean of this many latest evaluations, since single ones wander.
+    """
+
+    name: Literal["asha", "none"] = "asha"
+    grace_epochs: int = 20
+    reduction_factor: float = 3
+    judge_over: int = 2
+
+    def __post_init__(self):
+        require(self.grace_epochs >= 1, "grace_epochs", self.grace_epochs, "1 or more")
+        require(1 < self.reduction_factor <= 100, "reduction_factor", self.reduction_factor, "more than 1, at most 100")
+        require(1 <= self.judge_over <= 100, "judge_over", self.judge_over, "1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+    """How the axes are explored.
+
+    Attributes
+    ----------
+    sampler : str
+        One of `SAMPLERS`.
+    trials : int or None
+        Trials in all, baseline and presets included; None: 16, or all points of a grid or an ablation.
+    seed : int
+        Of the sampler.
+    baseline_first : bool
+        The settings of the file are the first trial.
+    repeats : int
+        Seeds per setting of an ablation, the baseline's included.
+    scheduler : SchedulerConfig
+        Early stopping.
+    """
+
+    sampler: Literal["tpe", "random", "grid", "qmc", "gp", "nsga2", "ablation"] = "tpe"
+    trials: int | None = None
+    seed: int = 0
+    baseline_first: bool = True
+    repeats: int = 1
+    scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
+
+    def __post_init__(self):
+        require(self.trials is None or 1 <= self.trials <= 10**6, "trials", self.trials, "1 or more, or null")
+        require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
+        require(1 <= self.repeats <= 1000, "repeats", self.repeats, "1 or more")
+        ablation = self.sampler == "ablation"
+        require(self.repeats == 1 or ablation, "repeats", self.repeats, "1, or sampler: ablation")
+        require(self.baseline_first or not ablation, "baseline_first", self.baseline_first, "true for an ablation")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourcesConfig:
+    """What one trial needs.
+
+    Attributes
+    ----------
+    workers : int
+        Training processes of one trial (data parallel).
+    cpus_per_worker, gpus_per_worker : float
+        A fraction of a GPU packs several trials on one card.
+    max_concurrent : int or None
+        Trials at once; None: as many as the cluster holds.
+    """
+
+    workers: int = 1
+    cpus_per_worker: float = 1
+    gpus_per_worker: float = 0
+    max_concurrent: int | None = None
+
+    def __post_init__(self):
+        require(1 <= self.workers <= 1024, "workers", self.workers, "1 or more")
+        require(0 < self.cpus_per_worker <= 1024, "cpus_per_worker", self.cpus_per_worker, "more than 0")
+        gpus = self.gpus_per_worker
+        whole = gpus == int(gpus) if gpus > 1 else gpus >= 0
+        require(whole, "gpus_per_worker", gpus, "0, a fraction of 1, or a whole number")
+        shared = self.workers > 1 and 0 < gpus < 1
+        require(
+            not shared, "gpus_per_worker", gpus, "whole GPUs when a trial has several workers (NCCL needs one each)"
+        )
+        require(
+            self.max_concurrent is None or self.max_concurrent >= 1,
+            "max_concurrent",
+            self.max_concurrent,
+            "1 or more, or null",
+        )
+
+
+_SECTIONS: dict[str, type] = {
+    "data": DataConfig,
+    "model": ModelConfig,
+    "train": TrainConfig,
+    "objective": ObjectiveConfig,
+    "search": SearchConfig,
+    "resources": ResourcesConfig,
+}
+_KEYS = ("study", "description", *_SECTIONS, "axes", "presets")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """A trial that is known before the search begins.
+
+    Attributes
+    ----------
+    role : str
+        `baseline`, `preset:NAME`, `grid`, or the name of the ablated axis.
+    point : dict
+        Values by config path.
+    seed : int
+        `train.seed` of the trial.
+    """
+
+    role: str
+    point: Point
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """Everything a search-space file says, checked."""
+
+    name: str
+    description: str
+    file: str
+    data: DataConfig
+    model: ModelConfig
+    train: TrainConfig
+    objective: ObjectiveConfig
+    search: SearchConfig
+    resources: ResourcesConfig
+    axes: tuple[Axis, ...]
+    presets: dict[str, Point]
+    smoke: bool
+    raw: dict[str, Any] = field(repr=False)
+    lines: Lines = field(repr=False)
+
+    def value(self, path: str) -> Any:
+        """The file's value at a dotted path of `model` or `train`, defaults included; lists for tuples."""
+        section, *rest = path.split(".")
+        node: Any = {"model": self.model, "train": self.train}[section]
+        for name in rest:
+            node = getattr(node, name)
+        return list(node) if isinstance(node, tuple) else node
+
+    def configure(self, point: Point, seed: int | None = None) -> tuple[ModelConfig, TrainConfig]:
+        """Networks and training settings of a trial.
+
+        Raises
+        ------
+        ConfigError
+            The point makes settings that cannot exist.
+        """
+        raw = copy.deepcopy({name: self.raw.get(name) or {} for name in ("model", "train")})
+        for path, value in point.items():
+            _assign(raw, path, value)
+        if seed is not None and "train.seed" not in point:
+            raw["train"]["seed"] = seed
+        return _networks(raw, self.data.image_size, self.lines, self.file)
+
+    def planned(self) -> list[Planned]:
+        """Baseline, presets, and all of a grid or an ablation, in the order in which they run."""
+        seed = self.train.seed
+        trials = [Planned(role="baseline", point={}, seed=seed)] if self.search.baseline_first else []
+        trials += [Planned(role=f"preset:{name}", point=point, seed=seed) for name, point in self.presets.items()]
+        if self.search.sampler == "grid":
+            trials += [
+                Planned(role="grid", point=p, seed=seed)
+                for p in grid(self.axes, self.value)
+                if not (self.search.baseline_first and all(_same_as_file(self, k, v) for k, v in p.items()))
+            ]
+        if self.search.sampler == "ablation":
+            once = trials + [Planned(role=n, point=p, seed=seed) for n, p in one_at_a_time(self.axes, self.value)]
+            trials = [
+                Planned(role=t.role, point=t.point, seed=seed + k) for k in range(self.search.repeats) for t in once
+            ]
+        return trials[: self.search.trials] if self.search.trials else trials
+
+    @property
+    def trials(self) -> int:
+        """Trials in all."""
+        if self.search.sampler in ("grid", "ablation"):
+            return len(self.planned())
+        return self.search.trials or 16
+
+    @property
+    def scheduler(self) -> SchedulerConfig:
+        """The scheduler in force: none for several objectives or an ablation, which compares equal budgets."""
+        if len(self.objective.metrics) > 1 or self.search.sampler == "ablation":
+            return SchedulerConfig(name="none")
+        return self.search.scheduler
+
+    def resolved(self) -> dict[str, Any]:
+        """The study as plain values with every default written out; what `digest` covers."""
+        from gan.config import as_dict
+
+        sections = {name: as_dict(getattr(self, name)) for name in _SECTIONS}
+        sections["model"].pop("image_size")
+        return {
+            "study": self.name,
+            "description": self.description,
+            **sections,
+            "axes": copy.deepcopy(self.raw.get("axes") or {}),
+            "presets": copy.deepcopy(self.presets),
+        }
+
+    def as_yaml(self) -> str:
+        """`resolved` as a search-space file that runs the same study."""
+        return yaml.safe_dump(self.resolved(), sort_keys=False, allow_unicode=True, width=120)
+
+    def digest(self) -> str:
+        """Hash of everything that decides a result; descriptions and resources may change between resumes."""
+        content = {k: v for k, v in self.resolved().items() if k not in ("description", "resources")}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _same_as_file(study: Study, path: str, value: Any) -> bool:
+    from study.axes import same
+
+    return same(study.value(path), value)
+
+
+def load_study(path: str | Path, overrides: Sequence[str] = (), *, smoke: bool = False) -> Study:
+    """Read a search-space file.
+
+    Parameters
+    ----------
+    path : str or Path
+        YAML file.
+    overrides : sequence of str
+        `key=value` with dotted keys; the value is read as YAML. `axes.PATH=null` removes an axis.
+    smoke : bool
+        Shrink the study to minutes on a laptop CPU (see `study.smoke`).
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    ConfigError
+        With file, line, key, value and what would be accepted.
+    """
+    file = str(path)
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(file, None, "file", None, _other_spaces(Path(path)), "does not exist") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(file, None, "file", None, str(error), "cannot be read") from None
+    raw, lines = parse(text, file)
+    for override in overrides:
+        _override(raw, lines, override)
+    if smoke:
+        _check_keys(raw, lines, file)
+        for section, cls in _SECTIONS.items():
+            if section != "model":
+                bind(cls, raw.get(section) or {}, path=section, lines=lines, file=file)
+        raw = shrink(raw)
+    return _build(raw, lines, file, smoke)
+
+
+def _build(raw: dict[str, Any], lines: Lines, file: str, smoke: bool) -> Study:
+    _check_keys(raw, lines, file)
+    name = raw.get("study")
+    if not isinstance(name, str) or not _usable_name(name):
+        hint = "expected a name of letters, digits, '-', '_' and '.', at most 100 long"
+        raise ConfigError(*locate(lines, "study", file), "study", name, hint)
+    description = raw.get("description") or ""
+    if not isinstance(description, str):
+        raise ConfigError(*locate(lines, "description", file), "description", description, "expected text")
+    bound = {
+        section: bind(cls, raw.get(section) or {}, path=section, lines=lines, file=file)
+        for section, cls in _SECTIONS.items()
+        if section not in ("model", "train")
+    }
+    networks = {s: raw.get(s) or {} for s in ("model", "train")}
+    model, train = _networks(networks, bound["data"].image_size, lines, file)
+
+    def base(path: str) -> Any:
+        return _value_at(path, model, train, lines, file)
+
+    study = Study(
+        name=name, description=description, file=file, model=model, train=train, **bound,
+        axes=parse_axes(raw.get("axes"), lines=lines, file=file, base=base),
+        presets=_presets(raw.get("presets"), lines, file, base),
+        smoke=smoke, raw=raw, lines=lines,
+    )  # fmt: skip
+    _check_study(study)
+    return study
+
+
+def _usable_name(name: str) -> bool:
+    return 0 < len(name) <= 100 and all(c.isalnum() or c in "-_." for c in name) and name[0].isalnum()
+
+
+def _check_keys(raw: dict[str, Any], lines: Lines, file: str) -> None:
+    for key in raw:
+        if key not in _KEYS:
+            raise ConfigError(*locate(lines, key, file), key, raw[key], nearest(key, _KEYS), "unknown key")
+    for section in _SECTIONS:
+        if raw.get(section) is not None and not isinstance(raw[section], dict):
+            raise ConfigError(*locate(lines, section, file), section, raw[section], "expected a mapping")
+
+
+def _networks(raw: dict[str, Any], image_size: int, lines: Lines, file: str) -> tuple[ModelConfig, TrainConfig]:
+    model = dict(raw["model"])
+    if "image_size" in model:
+        key = "model.image_size"
+        raise ConfigError(
+            *locate(lines, key, file), key, model["image_size"], "write it as data.image_size", "unknown key"
+        )
+    try:
+        ModelConfig(image_size=image_size)
+    except FieldError as error:
+        key = "data.image_size"
+        raise ConfigError(*locate(lines, key, file), key, image_size, f"expected {error.accepted}") from None
+    model_lines = {**lines, "model.image_size": locate(lines, "data.image_size", file)}
+    return (
+        bind(ModelConfig, {**model, "image_size": image_size}, path="model", lines=model_lines, file=file),
+        bind(TrainConfig, raw["train"], path="train", lines=lines, file=file),
+    )
+
+
+def _paths(cls: type, prefix: str) -> list[str]:
+    paths: list[str] = []
+    for name, kind in field_types(cls).items():
+        nested = hasattr(kind, "__dataclass_fields__")
+        paths += _paths(kind, f"{prefix}.{name}") if nested else [f"{prefix}.{name}"]
+    return paths
+
+
+_AXIS_PATHS = tuple(
+    p
+    for p in _paths(ModelConfig, "model") + _paths(TrainConfig, "train")
+    if p not in ("model.image_size", "model.channels")
+)
+
+
+def _value_at(path: str, model: ModelConfig, train: TrainConfig, lines: Lines, file: str) -> Any:
+    if path not in _AXIS_PATHS:
+        key = next((k for k in lines if k.endswith(path) and k != path), path)
+        close = difflib.get_close_matches(path, _AXIS_PATHS, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}?" if close else "axes are paths of model and train, such as model.width"
+        raise ConfigError(*locate(lines, key, file), path, None, hint, "no such setting")
+    section, *rest = path.split(".")
+    node: Any = {"model": model, "train": train}[section]
+    for name in rest:
+        node = getattr(node, name)
+    return list(node) if isinstance(node, tuple) else node
+
+
+def _presets(raw: Any, lines: Lines, file: str, base: Any) -> dict[str, Point]:
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict) or not all(isinstance(p, dict) for p in raw.values()):
+        raise ConfigError(*locate(lines, "presets", file), "presets", raw, "expected {NAME: {path: value}}")
+    for point in raw.values():
+        for path in point:
+            base(path)
+    return {name: dict(point) for name, point in raw.items()}
+
+
+def _check_study(study: Study) -> None:
+    """Each end and choice of each axis, alone, and each preset, must make settings that exist."""
+    for axis in study.axes:
+        key = f"axes.{axis.name}"
+        where = locate(study.lines, key, study.file)
+        for value in axis.values or (axis.low, axis.high):
+            point = axis.as_point(value)
+            try:
+                study.configure(point)
+            except ConfigError as error:
+                if error.key not in point and any(c.path for c in axis.when):
+                    continue
+                raise ConfigError(
+                    *where, key, value, error.hint, f"{error.key} = {error.value!r} cannot be used"
+                ) from None
+        if study.search.sampler in ("grid", "ablation") and not axis.levels():
+            raise ConfigError(*where, key, None, "give it a step, or a choice", f"{study.search.sampler} needs levels")
+    if study.search.sampler == "grid":
+        _bound_grid(study)
+    for name, point in study.presets.items():
+        try:
+            study.configure(point)
+        except ConfigError as error:
+            key = f"presets.{name}"
+            raise ConfigError(*locate(study.lines, key, study.file), key, shown_point(point), str(error)) from None
+    if not study.axes and (study.search.trials or 1) > 1 and study.search.sampler != "ablation":
+        hint = "add axes, or set search.trials to 1"
+        raise ConfigError(
+            *locate(study.lines, "search.trials", study.file),
+            "search.trials",
+            study.search.trials,
+            hint,
+            "nothing varies",
+        )
+    if len(study.objective.metrics) > 1 and study.search.sampler == "gp":
+        hint = "expected tpe, nsga2, random, qmc or grid for several objectives"
+        raise ConfigError(*locate(study.lines, "search.sampler", study.file), "search.sampler", "gp", hint)
+
+
+def _bound_grid(study: Study) -> None:
+    count = 1
+    for axis in study.axes:
+        count *= len(axis.levels())
+    if count > 100_000:
+        hint = "a grid of at most 100,000 points; use larger steps or another sampler"
+        raise ConfigError(*locate(study.lines, "axes", study.file), "axes", None, hint, f"{count:,} combinations")
+
+
+def _assign(raw: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    node = raw
+    for name in parents:
+        child = node.get(name)
+        if not isinstance(child, dict):
+            child = node[name] = {}
+        node = child
+    node[last] = value
+
+
+def _override(raw: dict[str, Any], lines: Lines, text: str) -> None:
+    key, equals, value_text = text.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        raise ConfigError(
+            "--set", None, text, None, "expected key=value, such as train.epochs=50", "is not an override"
+        )
+    parsed, _ = parse(f"value: {value_text}", "--set")
+    value = parsed["value"]
+    section, _, rest = key.partition(".")
+    if section in ("axes", "presets") and rest:
+        if not isinstance(raw.get(section), dict):
+            raw[section] = {}
+        if value is None:
+            raw[section].pop(rest, None)
+        else:
+            raw[section][rest] = value
+    else:
+        if not isinstance(raw.get(section), (dict, type(None))) and rest:
+            raise ConfigError("--set", None, key, value, nearest(section, _KEYS), "unknown key")
+        _assign(raw, key, value)
+    lines[key] = ("--set", None)
+
+
+def _other_spaces(path: Path) -> str:
+    folder = path.parent
+    found = sorted(str(p) for p in folder.glob("*.y*ml")) if folder.is_dir() else []
+    return f"there: {', '.join(found[:8])}" if found else "give the path of a search-space file"
+
+
+__all__ = ["SAMPLERS", "ConfigError", "InputError", "Study", "load_study"]

@@ -1,0 +1,111 @@
+"""The best trials, judged once more: more galaxies, a fresh seed, measured over all CPUs of the cluster."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from study.config import Study
+from study.evaluate import Reference, atomically, judge, objectives, write_evaluation
+from study.galaxies import Galaxies
+from study.results import TrialRow
+
+FRESH_SEED = 1_000_003
+"""Added to a trial's seed: the galaxies that chose a checkpoint do not judge it."""
+
+
+@dataclass(frozen=True)
+class CheckpointGalaxies:
+    """Galaxies drawn from a checkpoint, block by block, wherever Ray Data asks for them (`eval.stage.ImageSource`).
+
+    Attributes
+    ----------
+    path : str
+        A checkpoint that all nodes see.
+    count : int
+        Galaxies in all.
+    seed : int
+        Of the noise.
+    """
+
+    path: str
+    count: int
+    seed: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def images(self, start: int, stop: int) -> np.ndarray:
+        """Galaxies `start` to `stop`: (stop - start, H, W, C) uint8."""
+        from gan.checkpoint import load_generator
+        from gan.sample import sample
+
+        generator, _ = load_generator(self.path)
+        return sample(generator, stop - start, seed=self.seed, start=start)
+
+
+def reference_of(study: Study, galaxies: Galaxies, catalogue: Any) -> Reference:
+    """The reference with the images that the power spectrum needs."""
+    from gan.data import GalaxySet
+
+    images = GalaxySet.open(galaxies.path).images(study.data.image_size)
+    return Reference(catalogue, images[galaxies.reference[:2000]])
+
+
+def judge_finalists(
+    study: Study,
+    rows: list[TrialRow],
+    reference: Reference,
+    folder: Path,
+    *,
+    cpus: int,
+    done: Callable[[TrialRow, dict[str, float]], None],
+) -> None:
+    """Evaluate the best checkpoint of each of the best trials with `objective.final_samples` galaxies.
+
+    Parameters
+    ----------
+    rows : list of TrialRow
+        Best first.
+    folder : Path
+        Of the study; results go to its `finalists`, and one that is there already is kept.
+    cpus : int
+        Of the cluster.
+    done : callable
+        Called with each finalist and its metrics.
+    """
+    from eval.stage import measure_source
+
+    able = [row for row in rows if row.best and row.checkpoint(row.best["epoch"]) and row.ending != "failed"]
+    for row in able[: study.objective.finalists]:
+        target = folder / "finalists" / row.name
+        if (target / "evaluation.json").exists():
+            continue
+        best = row.best
+        assert best is not None
+        path = row.checkpoint(best["epoch"])
+        count = study.objective.final_samples or study.objective.samples
+        source = CheckpointGalaxies(str(path), count, row.seed + FRESH_SEED)
+        catalogue = measure_source(source, engine=study.objective.engine, cpus=cpus).catalogue()
+        evaluation = judge(source.images(0, min(count, 2000)), catalogue, reference)
+        values = objectives(evaluation.metrics, study.objective.metrics)
+        facts = {"trial": row.name, "epoch": best["epoch"], "objective": values[study.objective.metrics[0]]}
+        write_evaluation(evaluation, target, {**facts, "objectives": values, "samples": count, "checkpoint": str(path)})
+        done(row, evaluation.metrics)
+
+
+def keep_best(row: TrialRow, folder: Path) -> Path | None:
+    """Copy the best checkpoint to `best/checkpoint.pt`, so that it can be taken away; None: there is none."""
+    epoch = (row.final or row.best or {}).get("epoch")
+    source = row.checkpoint(epoch) if epoch is not None else None
+    if source is None:
+        return None
+    target = folder / "best" / "checkpoint.pt"
+    target.parent.mkdir(exist_ok=True)
+    atomically(target, lambda path: shutil.copyfile(source, path))
+    return target

@@ -1,0 +1,254 @@
+"""Optuna proposes trials, its database remembers them: the one state that a resumed study needs.
+
+Ray's own OptunaSearch tells an early-stopped trial as complete, so that TPE compares epoch 40 with epoch 400, and
+it keeps the map from Tune's trials to Optuna's in a pickle. Here a stopped trial is told as pruned at its epoch,
+and everything about a trial stands in the Optuna database.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import warnings
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+from ray.tune.search import Searcher
+
+from gan.config import as_dict, train_from_dict
+from study.axes import Axis, Point, walk
+from study.config import Study
+from study.errors import ConfigError, InputError
+from study.scheduler import first_judged_epoch
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+log = logging.getLogger(__name__)
+
+INVALID_IN_A_ROW = 200
+
+
+def make_sampler(study: Study) -> optuna.samplers.BaseSampler:
+    """The Optuna sampler that `search.sampler` names."""
+    seed, trials = study.search.seed, study.trials
+    name = study.search.sampler
+    if name == "tpe":
+        return optuna.samplers.TPESampler(
+            seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=max(4, min(10, trials // 4))
+        )
+    if name == "qmc":
+        return optuna.samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+    if name == "gp":
+        return optuna.samplers.GPSampler(seed=seed, n_startup_trials=max(4, min(10, trials // 4)))
+    if name == "nsga2":
+        return optuna.samplers.NSGAIISampler(seed=seed, population_size=max(4, min(50, trials // 4)))
+    return optuna.samplers.RandomSampler(seed=seed)
+
+
+def storage_url(path: Path) -> str:
+    """Optuna's URL of a SQLite file."""
+    return f"sqlite:///{path}"
+
+
+def open_history(study: Study, database: Path) -> optuna.Study:
+    """Open or create the Optuna study; a new one gets the planned trials enqueued."""
+    storage = optuna.storages.RDBStorage(storage_url(database), engine_kwargs={"connect_args": {"timeout": 60}})
+    history = optuna.create_study(
+        study_name=study.name,
+        storage=storage,
+        sampler=make_sampler(study),
+        directions=["minimize"] * len(study.objective.metrics),
+        load_if_exists=True,
+    )
+    if "planned" not in history.user_attrs:
+        for planned in study.planned():
+            attrs = {"role": planned.role, "point": json.dumps(planned.point), "seed": planned.seed}
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                history.enqueue_trial(_representable(study, planned.point), user_attrs=attrs, skip_if_exists=False)
+        history.set_user_attr("planned", len(study.planned()))
+    return history
+
+
+def _representable(study: Study, point: Point) -> dict[str, Any]:
+    """Optuna parameters of a point, for those axes that can take the point's value."""
+    full: dict[str, Any] = {}
+
+    def suggest(axis: Axis) -> Any:
+        paths = list(axis.values[0]) if axis.kind == "points" else [axis.name]
+        values = {path: point.get(path, study.value(path)) for path in paths}
+        value = values if axis.kind == "points" else values[axis.name]
+        if axis.contains(value):
+            full[axis.name] = encode(axis, value)
+        return value
+
+    walk(study.axes, study.value, suggest)
+    return full
+
+
+def encode(axis: Axis, value: Any) -> Any:
+    """The Optuna parameter of an axis value: categories are JSON text, which any value has."""
+    if axis.kind in ("choice", "points"):
+        return json.dumps(value, sort_keys=True)
+    return value
+
+
+def _suggest(trial: optuna.Trial, axis: Axis) -> Any:
+    if axis.kind == "int":
+        return trial.suggest_int(axis.name, axis.low, axis.high, step=axis.step or 1, log=axis.log)
+    if axis.kind == "float":
+        return trial.suggest_float(axis.name, axis.low, axis.high, step=axis.step, log=axis.log)
+    choices = [json.dumps(value, sort_keys=True) for value in axis.values]
+    return json.loads(trial.suggest_categorical(axis.name, choices))
+
+
+def point_of(trial: FrozenTrial | optuna.Trial) -> Point:
+    """What a recorded trial sets."""
+    return json.loads(trial.user_attrs["point"])
+
+
+def finished(history: optuna.Study) -> list[FrozenTrial]:
+    """Trials that need no more work: complete, stopped early, or failed for good; invalid proposals left out."""
+    done = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+    return [t for t in history.get_trials(deepcopy=False, states=done) if "invalid" not in t.user_attrs]
+
+
+class HistorySearch(Searcher):
+    """Ray Tune's source of trials, backed by an Optuna study in a database.
+
+    Parameters
+    ----------
+    study : Study
+        What is searched.
+    history : optuna.Study
+        From `open_history`. Trials that were running when an earlier process died are handed out again, first.
+    """
+
+    def __init__(self, study: Study, history: optuna.Study):
+        super().__init__()
+        self.study, self.history = study, history
+        self._live: dict[str, int] = {}
+        running = history.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        self._interrupted = [t.number for t in running if "point" in t.user_attrs]
+        for trial in running:
+            if "point" not in trial.user_attrs:
+                self._discard(trial.number)
+        self._handed_out = len(finished(history))
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Config of the next trial, or `Searcher.FINISHED`."""
+        if self._handed_out >= self.study.trials:
+            return Searcher.FINISHED
+        number = self._interrupted.pop(0) if self._interrupted else self._ask()
+        if number is None:
+            return Searcher.FINISHED
+        self._handed_out += 1
+        self._live[trial_id] = number
+        return self.config_of(number)
+
+    def config_of(self, number: int) -> dict[str, Any]:
+        """What Tune hands to the trial."""
+        trial = self._frozen(number)
+        model, train = self.study.configure(point_of(trial), trial.user_attrs["seed"])
+        return {
+            "number": number,
+            "name": trial_name(number),
+            "role": trial.user_attrs["role"],
+            "point": point_of(trial),
+            "model": as_dict(model),
+            "train": as_dict(train),
+        }
+
+    def _ask(self) -> int | None:
+        for _ in range(INVALID_IN_A_ROW):
+            trial = self.history.ask()
+            if "point" in trial.user_attrs:
+                fixed = _representable(self.study, json.loads(trial.user_attrs["point"]))
+                for axis in self.study.axes:
+                    if axis.name in fixed:
+                        _suggest(trial, axis)
+                return trial.number
+            point = walk(self.study.axes, self.study.value, lambda axis, trial=trial: _suggest(trial, axis))
+            try:
+                self.study.configure(point)
+            except ConfigError as error:
+                self._discard(trial.number, str(error))
+                continue
+            trial.set_user_attr("role", "search")
+            trial.set_user_attr("seed", self.study.train.seed)
+            trial.set_user_attr("point", json.dumps(point))
+            return trial.number
+        log.error("%d proposals in a row could not be trained; the search ends here", INVALID_IN_A_ROW)
+        return None
+
+    def _discard(self, number: int, why: str = "interrupted") -> None:
+        storage, trial_id = self.history._storage, self._frozen(number)._trial_id
+        storage.set_trial_user_attr(trial_id, "invalid", why)
+        self.history.tell(number, state=TrialState.FAIL)
+
+    def _frozen(self, number: int) -> FrozenTrial:
+        return self.history.get_trials(deepcopy=False)[number]
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Record an evaluation as an intermediate value at its epoch."""
+        number = self._live.get(trial_id)
+        if number is None or "objective" not in result or len(self.study.objective.metrics) > 1:
+            return
+        trial = optuna.Trial(self.history, self._frozen(number)._trial_id)
+        if result["epoch"] not in self._frozen(number).intermediate_values:
+            trial.report(result["objective"], result["epoch"])
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Tell Optuna how a trial ended: complete, pruned at its last epoch, or failed."""
+        number = self._live.pop(trial_id, None)
+        if number is None:
+            return
+        frozen = self._frozen(number)
+        if frozen.state.is_finished():
+            return
+        nothing = not result or ("objective" not in result and not frozen.intermediate_values)
+        if error or nothing or result.get("failed"):
+            self.history.tell(number, state=TrialState.FAIL)
+        elif not result.get("final"):
+            self.history.tell(number, state=TrialState.PRUNED)
+        elif len(self.study.objective.metrics) > 1:
+            self.history.tell(number, [result["objectives"][name] for name in self.study.objective.metrics])
+        else:
+            self.history.tell(number, self._settled(frozen, result["objective"]))
+
+    def _settled(self, frozen: FrozenTrial, last: float) -> float:
+        """Mean of the latest evaluations, as many as the scheduler judges over."""
+        values = [frozen.intermediate_values[e] for e in sorted(frozen.intermediate_values)] or [last]
+        latest = values[-self.study.search.scheduler.judge_over :]
+        return math.fsum(latest) / len(latest)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the database is the state."""
+        Path(checkpoint_path).write_text("The state of the search is the Optuna database of the study.\n")
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Refused: `study.run --resume` opens the database again."""
+        raise InputError("resume with `python -m study.run --space FILE --resume`")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"study": self.study.name}
+
+
+def trial_name(number: int) -> str:
+    """Name of a trial's folder and MLflow run."""
+    return f"{number:04d}"
+
+
+def replayable(study: Study, history: optuna.Study) -> dict[int, tuple[int, list[tuple[int, float]]]]:
+    """Evaluations of all trials so far, for `SuccessiveHalving.replay`."""
+    grace = study.scheduler.grace_epochs
+    found = {}
+    for trial in history.get_trials(deepcopy=False):
+        if trial.intermediate_values and "point" in trial.user_attrs:
+            _, train = study.configure(point_of(trial), trial.user_attrs["seed"])
+            first = first_judged_epoch(train_from_dict(as_dict(train)), grace)
+            found[trial.number] = (first, list(trial.intermediate_values.items()))
+    return found

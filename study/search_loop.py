@@ -1,0 +1,142 @@
+"""The search itself: Ray Tune, fed by Optuna, watched by the scheduler, heard by tracker and screen."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import optuna
+from ray import tune
+
+from study.config import Study
+from study.plan import Placement
+from study.progress import Progress
+from study.scheduler import SuccessiveHalving, tune_scheduler
+from study.search import HistorySearch, replayable
+from study.tracking import Tracker
+from study.trial import run_trial
+
+MAX_TRIAL_FAILURES = 1
+
+
+def search(
+    study: Study,
+    history: optuna.Study,
+    settings: dict[str, Any],
+    placement: Placement,
+    folder: Path,
+    *,
+    tracker: Tracker,
+    progress: Progress,
+) -> None:
+    """Run all trials that are not finished yet.
+
+    Parameters
+    ----------
+    study, history : Study, optuna.Study
+        What is searched, and what is known already.
+    settings : dict
+        From `study.trial.job_settings`.
+    placement : Placement
+        Trials at once.
+    folder : Path
+        Of the study; Tune's own files go to its `tune`.
+    tracker, progress : Tracker, Progress
+        Hear of every report.
+    """
+    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(placement.concurrent + 1))
+    trainable = tune.with_resources(functools.partial(run_trial, settings=settings), {"node:__internal_head__": 0.001})
+    halving = make_halving(study)
+    if halving is not None:
+        halving.replay(replayable(study, history))
+    tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=HistorySearch(study, history),
+            scheduler=tune_scheduler(halving, grace_epochs=study.scheduler.grace_epochs),
+            num_samples=-1,
+            max_concurrent_trials=placement.concurrent,
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: f"trial_{trial.trial_id}",
+        ),
+        run_config=tune.RunConfig(
+            name=time.strftime("%Y%m%d-%H%M%S"),
+            storage_path=str(folder / "tune"),
+            verbose=0,
+            callbacks=[Listener(tracker, progress)],
+            failure_config=tune.FailureConfig(max_failures=MAX_TRIAL_FAILURES),
+        ),
+    ).fit()
+
+
+def make_halving(study: Study) -> SuccessiveHalving | None:
+    """The stopping rule of the study, or None."""
+    scheduler = study.scheduler
+    if scheduler.name == "none":
+        return None
+    return SuccessiveHalving(
+        grace_epochs=scheduler.grace_epochs,
+        reduction_factor=scheduler.reduction_factor,
+        epochs=study.train.epochs,
+        judge_over=scheduler.judge_over,
+    )
+
+
+class Listener(tune.Callback):
+    """Passes Tune's events on, on Tune's own thread: nothing here may take long."""
+
+    def __init__(self, tracker: Tracker, progress: Progress):
+        self.tracker, self.progress = tracker, progress
+
+    def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+        """A trial begins or goes on."""
+        self.tracker.trial_started(trial.config)
+        self.progress.started(trial.config)
+
+    def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
+        """A trial reported."""
+        self.tracker.trial_result(trial.config, result)
+        self.progress.reported(trial.config, result)
+
+    def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+        """A trial reached its end or was stopped."""
+        result = trial.last_result or {}
+        if result.get("failed"):
+            self._failed(trial, result["failed"], _write_traceback(trial, result))
+            return
+        ending = "complete" if result.get("final") else "stopped early"
+        tags = {"ending": ending, "epochs": result.get("epoch", 0)}
+        if result.get("diverged"):
+            tags["diverged"] = result["diverged"]
+        self.tracker.trial_ended(trial.config, "FINISHED", tags)
+        self.progress.ended(trial.config, ending)
+
+    def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+        """A trial failed for good."""
+        self._failed(trial, _last_line(trial.error_file), trial.error_file)
+
+    def _failed(self, trial: Any, reason: str, file: Any) -> None:
+        self.tracker.trial_ended(trial.config, "FAILED", {"ending": "failed", "error": reason})
+        self.progress.ended(trial.config, "failed")
+        self.progress.say(f"  {reason}  (in full: {file})")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+def _write_traceback(trial: Any, result: dict[str, Any]) -> Path:
+    path = Path(trial.path) / "error.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(result["traceback"])
+    return path
+
+
+def _last_line(path: str | None) -> str:
+    try:
+        lines = [line for line in Path(path or "").read_text().splitlines() if line.strip()]
+    except OSError:
+        return "no error was recorded"
+    return lines[-1].strip()[:300] if lines else "no error was recorded"

@@ -1,0 +1,110 @@
+"""The end of a study in the terminal: ranked table, best settings, where things are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from study.axes import short
+from study.config import Study
+from study.results import TrialRow, pareto, setting, varying
+
+
+def ranked_table(study: Study, rows: list[TrialRow]) -> Table:
+    """Trials best first: the settings that vary, objective and floor, epochs, how each ended."""
+    paths = varying(study, rows)
+    final = any(row.final for row in rows)
+    names = study.objective.metrics
+    table = Table(title=f"{study.name}: trials ranked by {', '.join(names)} (smaller is better)", title_justify="left")
+    table.add_column("rank", justify="right")
+    table.add_column("trial")
+    for path in paths:
+        table.add_column(short(path), justify="right")
+    if final:
+        table.add_column("final", justify="right")
+    for name in names if len(names) > 1 else ["objective"]:
+        table.add_column(name, justify="right")
+    for name in ("floor", "no fit", "epochs", "ended"):
+        table.add_column(name, justify="right")
+    for rank, row in enumerate(rows, 1):
+        label = f"{row.name} {row.role}" if row.role != "search" else row.name
+        cells = [str(rank), label, *(setting(study, row, path) for path in paths)]
+        if final:
+            cells.append(_number(row.final))
+        table.add_row(*cells, *_found(study, row), style="bold" if rank == 1 else None)
+    return table
+
+
+def _found(study: Study, row: TrialRow) -> list[str]:
+    best = row.best
+    names = study.objective.metrics
+    if best is None:
+        return ["-"] * max(1, len(names)) + ["-", "-", str(row.epochs), row.ending]
+    single = len(names) == 1
+    values = (
+        [f"{best['objective']:.3f} @{best['epoch']}"] if single else [f"{best['objectives'][n]:.3f}" for n in names]
+    )
+    source = (row.final or best)["metrics"]
+    floor = source.get("ks_floor")
+    failed = source.get("failed/generated")
+    mark = "" if best.get("rankable", True) else "!"
+    return [
+        *values,
+        f"{floor:.3f}" if floor is not None else "-",
+        f"{failed:.1%}{mark}" if failed is not None else "-",
+        f"{row.epochs}/{study.train.epochs}",
+        row.ending,
+    ]
+
+
+def _number(evaluation: dict | None) -> str:
+    return f"{evaluation['objective']:.3f}" if evaluation else ""
+
+
+def notes(study: Study, rows: list[TrialRow]) -> list[str]:
+    """What a reader must know to read the table."""
+    lines = []
+    if not rows or rows[0].best is None:
+        return lines
+    leader = rows[0]
+    if leader.final:
+        count = leader.final.get("samples", study.objective.samples)
+        lines.append(f"final: best checkpoint judged again with {count:,} new galaxies; floors of that column")
+    tie = (leader.final or leader.best)["metrics"].get("ks_tie")
+    if tie and study.objective.metrics == ("ks_mean",):
+        tied = [
+            row.name for row in rows[1:] if row.score - leader.score < tie and bool(row.final) == bool(leader.final)
+        ]
+        if tied:
+            lines.append(f"tied with the first within the noise ({tie:.3f}): {', '.join(tied)}")
+    if any(row.best and not row.best.get("rankable", True) for row in rows):
+        lines.append("!: fewer than 70% of its galaxies could be fitted; its shapes are not worth ranking")
+    baseline = next((row for row in rows if row.role == "baseline"), None)
+    if baseline and baseline is not leader and baseline.best:
+        lines.append(f"baseline: {baseline.score:.3f}, rank {rows.index(baseline) + 1}; best: {leader.score:.3f}")
+    if len(study.objective.metrics) > 1:
+        front = ", ".join(row.name for row in pareto(rows, study.objective.metrics))
+        lines.append(f"Pareto front: {front}")
+    return lines
+
+
+def show(console: Console, study: Study, rows: list[TrialRow], folder: Path, *, best: Path | None, ui: str) -> None:
+    """Print the end of a study."""
+
+    def line(text: str) -> None:
+        console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    console.print()
+    console.print(ranked_table(study, rows))
+    for note in notes(study, rows):
+        line(note)
+    if best is not None:
+        leader = rows[0]
+        settings = ", ".join(f"{path} = {setting(study, leader, path)}" for path in varying(study, rows))
+        line(f"\nBest settings:   {settings or 'as in the file'}")
+        line(f"Best checkpoint: {best}")
+        line(f"Make galaxies:   python -m study.generate --model {best} -n 1000 --out galaxies")
+    line(f"Full report:     python -m study.report {folder}")
+    line(f"Compare trials:  {ui}")

@@ -1,0 +1,338 @@
+"""MLflow, written by one thread of the driver: parent run = study, child run = trial.
+
+Tune's loop only puts facts on a queue. The thread sends them, tries again while a server is away, and draws the
+histograms, so that neither a slow store nor a figure delays a trial.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("DO_NOT_TRACK", "true")
+
+from study.axes import shown, shown_point
+from study.config import Study
+from study.errors import InputError
+
+log = logging.getLogger(__name__)
+CLOSE_TIMEOUT_S = 120.0
+
+
+def default_uri(results: Path) -> str:
+    """The embedded store beside the results: an absolute SQLite URI."""
+    return f"sqlite:///{(results / 'mlflow.db').resolve()}"
+
+
+def without_password(uri: str) -> str:
+    """The URI as it may be shown: credentials hidden."""
+    parts = urlparse(uri)
+    return uri.replace(f"{parts.username}:{parts.password}@", "***@") if parts.password else uri
+
+
+def check_reachable(uri: str) -> None:
+    """Raise `InputError` when a tracking store cannot be used; nothing is created."""
+    parts = urlparse(uri)
+    if parts.scheme in ("http", "https"):
+        import requests
+
+        try:
+            answer = requests.get(f"{uri.rstrip('/')}/health", timeout=10)
+        except (requests.RequestException, ValueError) as error:
+            reason = type(error).__name__
+            message = (
+                f"--tracking-uri {without_password(uri)}: no MLflow server answers there ({reason}); start one with"
+            )
+            raise InputError(
+                f"{message} `mlflow server --host 127.0.0.1 --port 5000`, or leave the option out"
+            ) from None
+        if answer.status_code >= 500:
+            raise InputError(f"--tracking-uri {without_password(uri)}: the server answers {answer.status_code}")
+    elif parts.scheme not in ("sqlite", "postgresql", "mysql", "mssql") and not parts.scheme.startswith("postgresql+"):
+        accepted = "expected http://HOST:PORT, https://..., sqlite:////ABSOLUTE/PATH.db or postgresql://..."
+        raise InputError(f"--tracking-uri {without_password(uri)}: not a tracking store; {accepted}")
+    elif parts.scheme == "sqlite" and not Path(parts.path[1:] or "/").parent.is_dir():
+        raise InputError(f"--tracking-uri {uri}: the folder {Path(parts.path[1:]).parent} does not exist")
+
+
+class Tracker:
+    """The only writer to MLflow.
+
+    Parameters
+    ----------
+    uri : str
+        Tracking store.
+    study : Study
+        Names the experiment.
+    identity : str
+        Unique to this study's results folder; a resumed study finds its runs by it.
+    artifacts : Path
+        Where artifacts go when the store is a database.
+    """
+
+    def __init__(self, uri: str, study: Study, identity: str, artifacts: Path):
+        self.uri, self.study, self.identity, self.artifacts = uri, study, identity, artifacts
+        self.parent: str | None = None
+        self.experiment: str | None = None
+        self._runs: dict[str, str] = {}
+        self._logged: dict[str, int] = {}
+        self._client: Any = None
+        self._queue: queue.Queue[tuple[str, Callable[[], None]] | None] = queue.Queue()
+        self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
+        self._stop_retrying = threading.Event()
+        self.unsent = 0
+
+    def start(self, files: dict[str, str]) -> None:
+        """Find or create experiment and parent run, now, so that an unusable store is known at once.
+
+        Parameters
+        ----------
+        files : dict of str to str
+            Text artifacts of the parent run by name.
+        """
+        import mlflow
+
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        try:
+            self._client = mlflow.MlflowClient(tracking_uri=self.uri)
+            self.experiment = self._experiment()
+            self.parent = self._find({"study_id": self.identity, "kind": "study"}) or self._create_parent()
+            self._client.update_run(self.parent, status="RUNNING")
+            for name, text in files.items():
+                self._client.log_text(self.parent, text, name)
+        except Exception as error:
+            reason = str(error).splitlines()[0][:300]
+            raise InputError(f"--tracking-uri {without_password(self.uri)}: MLflow cannot use it: {reason}") from error
+        self._thread.start()
+
+    def _experiment(self) -> str:
+        found = self._client.get_experiment_by_name(self.study.name)
+        if found is not None:
+            if found.lifecycle_stage == "deleted":
+                self._client.restore_experiment(found.experiment_id)
+            return found.experiment_id
+        server = urlparse(self.uri).scheme in ("http", "https")
+        location = None if server else (self.artifacts / self.study.name).resolve().as_uri()
+        return self._client.create_experiment(self.study.name, artifact_location=location)
+
+    def _create_parent(self) -> str:
+        study = self.study
+        tags = {"study": study.name, "study_id": self.identity, "kind": "study", "digest": study.digest()}
+        tags |= {"mlflow.note.content": study.description, **({"smoke": "true"} if study.smoke else {})}
+        run = self._client.create_run(self.experiment, run_name=f"{study.name} (study)", tags=tags)
+        facts = {
+            "sampler": study.search.sampler,
+            "trials": study.trials,
+            "metric": study.objective.metric,
+            "samples": study.objective.samples,
+            "data.set": study.data.set,
+            "data.image_size": study.data.image_size,
+            **{f"axis.{axis.name}": axis.describe() for axis in study.axes},
+        }
+        for name, value in facts.items():
+            self._client.log_param(run.info.run_id, name, str(value)[:500])
+        return run.info.run_id
+
+    def _find(self, tags: dict[str, str]) -> str | None:
+        where = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+        runs = self._client.search_runs([self.experiment], filter_string=where, max_results=1)
+        return runs[0].info.run_id if runs else None
+
+    def trial_started(self, config: dict[str, Any]) -> None:
+        """A trial begins or goes on."""
+        self._put(f"start {config['name']}", lambda: self._start_trial(config))
+
+    def _start_trial(self, config: dict[str, Any]) -> None:
+        name = config["name"]
+        if name in self._runs:
+            return
+        tags = {"mlflow.parentRunId": self.parent, "trial_id": name, "study_id": self.identity, "kind": "trial"}
+        run_id = self._find({"study_id": self.identity, "trial_id": name})
+        if run_id is None:
+            label = shown_point(config["point"]) or config["role"]
+            tags |= {"role": config["role"], **({"smoke": "true"} if self.study.smoke else {})}
+            run = self._client.create_run(self.experiment, run_name=f"{name} {label}"[:250], tags=tags)
+            run_id = run.info.run_id
+            from mlflow.entities import Param
+
+            params = [Param(k, shown(v)[:500]) for k, v in flat_settings(config).items()]
+            self._client.log_batch(run_id, params=params)
+        else:
+            self._client.update_run(run_id, status="RUNNING")
+            seen = self._client.get_metric_history(run_id, "loss/generator")
+            self._logged[name] = max((metric.step for metric in seen), default=0)
+        self._runs[name] = run_id
+
+    def trial_result(self, config: dict[str, Any], result: dict[str, Any]) -> None:
+        """A report: losses of the epochs since the last one and, if there is one, an evaluation."""
+        self._put(f"result {config['name']}", lambda: self._log_result(config, result))
+
+    def _log_result(self, config: dict[str, Any], result: dict[str, Any]) -> None:
+        from mlflow.entities import Metric
+
+        self._start_trial(config)
+        run_id, name = self._runs[config["name"]], config["name"]
+        now = int(time.time() * 1000)
+        rows = [*result.get("history", [])]
+        metrics = [
+            Metric(key, float(value), now, int(row["epoch"]))
+            for row in rows
+            if row["epoch"] > self._logged.get(name, 0)
+            for key, value in row.items()
+            if key != "epoch" and isinstance(value, (int, float)) and abs(value) < 1e300
+        ]
+        evaluated = f"{name}/{result['epoch']}"
+        if "objective" in result and evaluated not in self._runs:
+            values = {k: v for k, v in result.items() if isinstance(v, float) and _is_metric(k)}
+            metrics += [Metric(k, v, now, int(result["epoch"])) for k, v in values.items()]
+        for start in range(0, len(metrics), 900):
+            self._client.log_batch(run_id, metrics=metrics[start : start + 900])
+        self._logged[name] = max([self._logged.get(name, 0), *(int(row["epoch"]) for row in rows)])
+        if "evaluation" in result and evaluated not in self._runs:
+            self._runs[evaluated] = run_id
+            self._log_images(run_id, Path(result["evaluation"]), int(result["epoch"]))
+
+    def _log_images(self, run_id: str, folder: Path, epoch: int) -> None:
+        from study.pictures import draw_histograms
+
+        pictures = {"samples": folder / "samples.png", "histograms": folder / "histograms.png"}
+        try:
+            draw_histograms(folder, self.study)
+        except (OSError, ValueError) as error:
+            log.warning("no histograms for %s: %s", folder, error)
+        import numpy as np
+        from PIL import Image
+
+        for key, path in pictures.items():
+            if path.exists():
+                with Image.open(path) as image:
+                    self._client.log_image(run_id, np.asarray(image.convert("RGB")), key=key, step=epoch)
+
+    def trial_ended(self, config: dict[str, Any], status: str, tags: dict[str, Any]) -> None:
+        """A trial ended: `status` is FINISHED, FAILED or KILLED."""
+
+        def send() -> None:
+            self._start_trial(config)
+            run_id = self._runs[config["name"]]
+            for name, value in tags.items():
+                self._client.set_tag(run_id, name, str(value)[:5000])
+            self._client.set_terminated(run_id, status)
+
+        self._put(f"end {config['name']}", send)
+
+    def log_files(self, trial: str | None, files: dict[str, Path], metrics: dict[str, float] | None = None) -> None:
+        """Files as artifacts by name, and metrics without epoch, on a trial's run or, for None, the parent."""
+
+        def send() -> None:
+            run_id = self.parent if trial is None else self._runs.get(trial)
+            run_id = run_id or self._find({"study_id": self.identity, "trial_id": trial})
+            for name, value in (metrics or {}).items():
+                self._client.log_metric(run_id, name, float(value))
+            for name, path in files.items():
+                folder = os.path.dirname(name) or None
+                self._client.log_artifact(run_id, str(path), folder)
+
+        self._put("files", send)
+
+    def close(self, status: str, timeout: float = CLOSE_TIMEOUT_S) -> int:
+        """Send what is queued, end the parent run, and return how many messages could not be sent."""
+        if self.parent is None:
+            return 0
+        self._put("end study", lambda: self._client.set_terminated(self.parent, status))
+        self._queue.put(None)
+        self._thread.join(timeout)
+        self._stop_retrying.set()
+        self._thread.join(5)
+        self.unsent += self._queue.qsize()
+        return self.unsent
+
+    def _put(self, what: str, send: Callable[[], None]) -> None:
+        self._queue.put((what, send))
+
+    def _work(self) -> None:
+        while (item := self._queue.get()) is not None:
+            what, send = item
+            delay = 0.5
+            while True:
+                try:
+                    send()
+                    break
+                except Exception as error:
+                    if not _may_pass(error) or self._stop_retrying.is_set():
+                        self.unsent += 1
+                        log.warning("MLflow refused '%s': %s", what, str(error).splitlines()[0][:300])
+                        break
+                    self._stop_retrying.wait(delay)
+                    delay = min(delay * 2, 30.0)
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether sending again may succeed: the store is away or busy, and the message itself is not at fault."""
+    from mlflow.exceptions import MlflowException
+
+    if isinstance(error, MlflowException):
+        return error.error_code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
+    return isinstance(error, OSError)
+
+
+def _is_metric(name: str) -> bool:
+    return name not in ("time", "time_this_iter_s", "time_total_s", "time_since_restore", "timestamp")
+
+
+def flat_settings(config: dict[str, Any]) -> dict[str, Any]:
+    """Dotted settings of a trial: what the compare page shows."""
+    flat: dict[str, Any] = {"role": config["role"]}
+
+    def visit(prefix: str, node: Any) -> None:
+        for key, value in node.items():
+            if isinstance(value, dict):
+                visit(f"{prefix}.{key}", value)
+            else:
+                flat[f"{prefix}.{key}"] = value
+
+    visit("model", config["model"])
+    visit("train", config["train"])
+    return flat
+
+
+def environment() -> dict[str, Any]:
+    """Git commit of the code, package versions, Python: what an artifact of the parent run holds."""
+    import platform
+    import subprocess
+    from importlib import metadata
+
+    names = ("torch", "ray", "optuna", "mlflow", "numpy", "astropy", "photutils", "numba", "pandas", "pillow")
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "absent"
+    root = Path(__file__).resolve().parent.parent
+    git = ["git", "-C", str(root)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10).stdout.strip()
+        dirty = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, timeout=10).stdout
+    except (OSError, subprocess.SubprocessError):
+        commit, dirty = "", ""
+    return {
+        "git_commit": commit or "unknown",
+        "git_changes": bool(dirty.strip()),
+        "python": platform.python_version(),
+        "packages": versions,
+    }
+
+
+def environment_json() -> str:
+    """`environment` as text."""
+    return json.dumps(environment(), indent=1)

@@ -1,0 +1,131 @@
+"""A trial: a Ray Tune function that runs one Ray Train `TorchTrainer`.
+
+Ray documents this with three processes that each import torch (the trial, Train's controller, the worker) and two
+helper actors. The controller only polls and decides, so here it runs inside the trial's own process, and reports go
+to Tune from there without a queue between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from pathlib import Path
+from typing import Any
+
+MAX_WORKER_FAILURES = 3
+MAX_CONTROLLER_FAILURES = 3
+
+
+def run_trial(config: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Train and evaluate one trial; Tune's trainable.
+
+    Parameters
+    ----------
+    config : dict
+        From `HistorySearch.config_of`.
+    settings : dict
+        From `job_settings`.
+    """
+    import ray.train
+    from ray.train.torch import TorchConfig
+
+    from study.worker import train_worker
+
+    gpus = settings["gpus_per_worker"]
+    resources = {"CPU": settings["cpus_per_worker"], **({"GPU": gpus} if gpus else {})}
+    trainer = _inline_trainer()(
+        train_worker,
+        train_loop_config={"trial": config, "study": settings, "accepted": time.time()},
+        torch_config=TorchConfig(backend="nccl" if gpus else "gloo"),
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=settings["workers"], use_gpu=bool(gpus), resources_per_worker=resources
+        ),
+        run_config=ray.train.RunConfig(
+            name=config["name"],
+            storage_path=settings["folder"],
+            callbacks=[_report_to_tune()],
+            failure_config=ray.train.FailureConfig(
+                max_failures=MAX_WORKER_FAILURES, controller_failure_limit=MAX_CONTROLLER_FAILURES
+            ),
+            checkpoint_config=ray.train.CheckpointConfig(
+                num_to_keep=2, checkpoint_score_attribute="objective", checkpoint_score_order="min"
+            ),
+        ),
+    )
+    trainer.fit()
+
+
+def _report_to_tune() -> Any:
+    import ray.train
+    import ray.tune
+
+    class ReportToTune(ray.train.UserCallback):
+        """Hands rank 0's metrics to Tune, with the place of the checkpoint."""
+
+        def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:
+            place = {"checkpoint": checkpoint.path} if checkpoint else {}
+            ray.tune.report({**metrics[0], **place})
+
+    return ReportToTune()
+
+
+def _inline_trainer() -> type:
+    from ray.train.torch import TorchTrainer
+    from ray.train.v2._internal.execution.controller import TrainController
+
+    class InlineTrainer(TorchTrainer):
+        """A `TorchTrainer` whose controller runs in the calling process instead of an actor of its own."""
+
+        def _initialize_and_run_controller(self, **kwargs: Any) -> Any:
+            controller = TrainController(**kwargs)
+            try:
+                asyncio.run(controller.run())
+                return controller.get_result()
+            finally:
+                _close(controller)
+
+    return InlineTrainer
+
+
+def _close(controller: Any) -> None:
+    """Free the workers and their placement group when Tune stops the trial in the middle of a report."""
+    if controller.get_state().is_terminal():
+        return
+    group = controller.get_worker_group()
+    if group is not None:
+        group.abort()
+    with contextlib.suppress(AttributeError):
+        controller._controller_callback_manager.invoke_best_effort("before_controller_abort")
+
+
+def job_settings(
+    study: Any, *, galaxy_set: Path, split: Path, reference: Path, folder: Path, threads: int | None
+) -> dict[str, Any]:
+    """What every trial of a study shares, as plain values.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    galaxy_set, split, reference : Path
+        The galaxy set, the row numbers of its two parts, and the reference catalogue.
+    folder : Path
+        Trials' folders go here; all nodes must see it.
+    threads : int or None
+        Threads of one worker.
+    """
+    return {
+        "set": str(galaxy_set),
+        "split": str(split),
+        "reference": str(reference),
+        "folder": str(folder),
+        "threads": threads,
+        "samples": study.objective.samples,
+        "every_epochs": study.objective.every_epochs,
+        "engine": study.objective.engine,
+        "metrics": list(study.objective.metrics),
+        "workers": study.resources.workers,
+        "cpus_per_worker": study.resources.cpus_per_worker,
+        "gpus_per_worker": study.resources.gpus_per_worker,
+    }

@@ -1,0 +1,221 @@
+"""What runs inside a Ray Train worker: the plain training loop of `gan.training`, reporting to Ray.
+
+The modules that only evaluation needs are imported at the first evaluation, so that training starts early.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+HEARTBEAT_S = 2.0
+
+
+def train_worker(job: dict[str, Any]) -> None:
+    """Train one trial from its beginning or its last checkpoint to its end.
+
+    Parameters
+    ----------
+    job : dict
+        `trial` (see `HistorySearch.config_of`) and `study` (see `study.trial.job_settings`), plain values only.
+    """
+    import ray.train
+
+    try:
+        _train(job)
+    except OSError:
+        raise
+    except Exception as error:
+        # A bug or a lack of memory would repeat itself; a lost peer or a storage fault may not, so Ray retries those.
+        if ray.train.get_context().get_world_size() > 1:
+            raise
+        reason = (str(error).splitlines() or [""])[0][:500]
+        ray.train.report({"failed": f"{type(error).__name__}: {reason}", "traceback": traceback.format_exc()})
+
+
+def _train(job: dict[str, Any]) -> None:
+    started = time.time()
+    import ray.train
+
+    from gan.config import model_from_dict, train_from_dict
+    from gan.data import GalaxySet
+    from gan.training import Trainer, World
+
+    context = ray.train.get_context()
+    rank, size = context.get_world_rank(), context.get_world_size()
+    trial, study = job["trial"], job["study"]
+    model, train = model_from_dict(trial["model"]), train_from_dict(trial["train"])
+    galaxies = GalaxySet.open(study["set"])
+    indices = load_indices(Path(study["split"]), "train")
+    trainer = Trainer(
+        model,
+        train,
+        training_images(galaxies, model, indices),
+        device=_device(),
+        world=World(rank, size) if size > 1 else None,
+        threads=study["threads"],
+    )
+    clock = {"accepted": job["accepted"], "worker": started, "ready": time.time()}
+    _resume(trainer, Path(study["folder"]) / trial["name"])
+    _epochs(trainer, trial, study, rank, size, clock)
+
+
+def _epochs(trainer: Any, trial: dict, study: dict, rank: int, size: int, clock: dict[str, float]) -> None:
+    import ray.train
+
+    epochs, every = trainer.train_config.epochs, study["every_epochs"]
+    history: list[dict[str, float]] = []
+    last_report = time.time()
+    evaluator = _Evaluator(trial, study) if rank == 0 else None
+    if trainer.epoch >= epochs:
+        _report_again(evaluator, trainer, trial)
+        return
+    while trainer.epoch < epochs:
+        result = trainer.train_epoch()
+        clock.setdefault("first_epoch", time.time())
+        history.append(
+            {
+                "epoch": result.epoch,
+                "loss/generator": result.loss_generator,
+                "loss/discriminator": result.loss_discriminator,
+                "images_per_second": result.images_per_second,
+            }
+        )
+        final = result.diverged is not None or result.epoch == epochs
+        if final or result.epoch % every == 0:
+            with tempfile.TemporaryDirectory() as folder:
+                metrics: dict[str, Any] = {"epoch": result.epoch}
+                checkpoint = None
+                if rank == 0:
+                    metrics = _finite_history(history, evaluator.run(trainer, result))
+                    metrics |= {"final": final, "diverged": result.diverged, "clock": clock, "done_epochs": epochs}
+                    checkpoint = _checkpoint(trainer, metrics, Path(folder))
+                ray.train.report(metrics, checkpoint=checkpoint, checkpoint_dir_name=f"epoch-{result.epoch:05d}")
+        elif size > 1 or time.time() - last_report > HEARTBEAT_S:
+            ray.train.report(_finite_history(history, {"epoch": result.epoch}))
+        else:
+            continue
+        history, last_report = [], time.time()
+        if final:
+            return
+
+
+def _finite_history(history: list[dict[str, float]], metrics: dict[str, Any]) -> dict[str, Any]:
+    return {**history[-1], **metrics, "history": list(history)}
+
+
+class _Evaluator:
+    """Samples, measures and judges; keeps the reference in memory between evaluations."""
+
+    def __init__(self, trial: dict[str, Any], study: dict[str, Any]):
+        self.trial, self.study, self._reference = trial, study, None
+
+    @property
+    def reference(self) -> Any:
+        if self._reference is None:
+            from eval.catalogue import read_catalogue
+            from gan.data import GalaxySet
+            from study.evaluate import Reference
+
+            indices = load_indices(Path(self.study["split"]), "reference")
+            images = GalaxySet.open(self.study["set"]).images(self.trial["model"]["image_size"])
+            self._reference = Reference(read_catalogue(Path(self.study["reference"])), images[indices[:2000]])
+        return self._reference
+
+    def run(self, trainer: Any, result: Any) -> dict[str, Any]:
+        """Evaluate the trainer's generator; writes the evaluation's files and returns what is reported."""
+        from gan.sample import sample
+        from study.evaluate import diverged, evaluate, objectives, write_evaluation
+
+        started = time.time()
+        if result.diverged is None:
+            images = sample(trainer.generator_for_sampling(), self.study["samples"], seed=trainer.train_config.seed)
+            sampled = time.time()
+            evaluation = evaluate(images, self.reference, engine=self.study["engine"], jobs=self.study["threads"])
+        else:
+            sampled, evaluation = time.time(), diverged()
+        values = objectives(evaluation.metrics, tuple(self.study["metrics"]))
+        facts = {
+            "trial": self.trial["name"],
+            "epoch": result.epoch,
+            "objective": values[self.study["metrics"][0]],
+            "objectives": values,
+            "seconds": {"sample": sampled - started, "measure_and_compare": time.time() - sampled},
+            "time": time.time(),
+        }
+        folder = self.folder(result.epoch)
+        write_evaluation(evaluation, folder, facts)
+        return {**evaluation.metrics, **facts, "rankable": evaluation.rankable, "evaluation": str(folder)}
+
+    def folder(self, epoch: int) -> Path:
+        """Where the files of an evaluation go."""
+        return Path(self.study["folder"]) / self.trial["name"] / "evaluations" / f"epoch-{epoch:05d}"
+
+
+def _report_again(evaluator: _Evaluator | None, trainer: Any, trial: dict[str, Any]) -> None:
+    """A trial that had ended before its driver died: report its last evaluation once more."""
+    import ray.train
+
+    metrics: dict[str, Any] = {"epoch": trainer.epoch}
+    if evaluator is not None:
+        facts = json.loads((evaluator.folder(trainer.epoch) / "evaluation.json").read_text())
+        folder = str(evaluator.folder(trainer.epoch))
+        metrics = {
+            **facts.pop("metrics"),
+            **facts,
+            "final": True,
+            "diverged": None,
+            "history": [],
+            "evaluation": folder,
+        }
+    ray.train.report(metrics)
+
+
+def _checkpoint(trainer: Any, metrics: dict[str, Any], folder: Path) -> Any:
+    import ray.train
+
+    from gan import checkpoint
+
+    checkpoint.save(trainer, folder / "checkpoint.pt")
+    kept = {k: v for k, v in metrics.items() if k not in ("history", "clock")}
+    (folder / "metrics.json").write_text(json.dumps(kept, indent=1, default=str))
+    return ray.train.Checkpoint.from_directory(folder)
+
+
+def _resume(trainer: Any, folder: Path) -> None:
+    """Load the newest checkpoint that is whole; a damaged one is said and the one before it taken."""
+    import ray.train
+
+    from gan import checkpoint
+
+    if ray.train.get_checkpoint() is None:
+        return
+    for candidate in sorted(folder.glob("epoch-*/checkpoint.pt"), reverse=True):
+        try:
+            checkpoint.load(trainer, candidate)
+            return
+        except checkpoint.CheckpointError as error:
+            print(f"{error}; taking the checkpoint before it", flush=True)
+
+
+def load_indices(path: Path, which: str) -> Any:
+    """Row numbers of the `train` or `reference` galaxies, an int64 array."""
+    import numpy as np
+
+    with np.load(path, allow_pickle=False) as arrays:
+        return arrays[which]
+
+
+def training_images(galaxies: Any, model: Any, indices: Any) -> Any:
+    """The training images a family needs: (N, size, size, C) uint8."""
+    return galaxies.images(model.image_size)[indices]
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
