@@ -191,8 +191,10 @@ def read_manifest(path: Path) -> dict[str, Any]:
             raise DataError(f"{path / MANIFEST} is a {manifest['format']!r}, not a {FORMAT!r}")
         if manifest["version"] != VERSION:
             raise DataError(f"{path} has format version {manifest['version']}; this program reads {VERSION}")
-        for key in ("count", "channels", "content_hash"):
-            manifest[key]
+        manifest["content_hash"]
+        for key in ("count", "channels"):
+            if int(manifest[key]) != manifest[key]:
+                raise ValueError(f"{key} = {manifest[key]!r}")
         for size in manifest["arrays"]:
             int(size)
     except DataError:

@@ -7,6 +7,7 @@ hangs is replaced; the image it was at is tried once more alone, then refused; t
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import hashlib
 import multiprocessing
 import multiprocessing.connection
@@ -87,6 +88,7 @@ def _main(job: Job, pipe: Any, position: Any, slot: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     warnings.simplefilter("ignore")
     Image.MAX_IMAGE_PIXELS = None  # `DecodeSettings.max_pixels` is checked instead, before decoding
+    faulthandler.disable()
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 2)  # libraries in C print their opinion of each bad file
     parent = os.getppid()
