@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import math
 import os
 import tempfile
@@ -55,7 +56,7 @@ class Fitter:
             valid_fraction=float(settings.valid_fraction),
             max_gradient_error=float(settings.max_gradient_error),
         )
-        self._points = isophote_walk.room(size)
+        self._room = isophote_walk.room(size)
         self._table = isophote_walk.starts_table(size, float(settings.sma0), float(settings.step))
         self._frame = np.empty((size, size), np.float32)
         self._grey = self._rows = np.empty((0, 0), np.float32)
@@ -75,7 +76,7 @@ class Fitter:
             return Fit("invalid", detail=_REASONS[usable])
         taps = isophote_frame.resampling(source, size)
         isophote_frame.resample(self._grey, *taps, self._rows, self._frame)
-        outcome = isophote.fit_frame(self._frame, self._points, self._table, self._limits, self._result)
+        outcome = isophote.fit_frame(self._frame, *self._room, self._table, self._limits, self._result)
         if outcome != isophote.OK:
             status, detail = _OUTCOMES[outcome]
             return Fit(status, detail=detail)
@@ -177,13 +178,39 @@ def compile_once() -> None:
     with _ready:
         if _is_ready:
             return
-        with _machine_lock():
+        with _machine_lock(), _current_cache():
             fitter = Fitter(MeasurementSettings(frame_size=64, sma0=6.0))
             distance = np.hypot(*(np.mgrid[:16, :16] - 7.5))
             galaxy = 200.0 * np.exp(-distance / 3.0)[..., np.newaxis].repeat(3, axis=-1)
             for image in (galaxy, galaxy.astype(np.uint8)):
                 fitter.fit(image)
         _is_ready = True
+
+
+@contextlib.contextmanager
+def _current_cache() -> Iterator[None]:
+    """Discard what was compiled from other sources.
+
+    Numba compares its cache with the file of the function that is called, not with the files of
+    those that it calls in turn.
+    """
+    folder = Path(isophote.fit_frame.stats.cache_path)
+    digest = hashlib.sha256()
+    for module in (isophote, isophote_frame, isophote_walk):
+        digest.update(Path(str(module.__file__)).read_bytes())
+    stamp = folder / "isophote.sources"
+    try:
+        current = stamp.read_text() == digest.hexdigest()
+    except OSError:
+        current = False
+    if not current:
+        for file in folder.glob("isophote*.nb[ic]"):
+            with contextlib.suppress(OSError):
+                file.unlink()
+    yield
+    if not current:
+        with contextlib.suppress(OSError):
+            stamp.write_text(digest.hexdigest())
 
 
 @contextlib.contextmanager

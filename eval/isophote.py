@@ -30,7 +30,7 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
-from eval.isophote_walk import COS, COUNT, REACH, SIN, Table, X, Y, factorise, make_walk, normal_matrix, trace
+from eval.isophote_walk import COS, COUNT, REACH, SIN, Table, X, Y, bare, factorise, make_walk, normal_matrix, trace
 
 OK, FAILED, RAN_AWAY, TOO_FEW_POINTS, TOO_MANY_ISOPHOTES = 0, 1, 2, 3, 4
 """Outcomes of `fit_frame`."""
@@ -377,14 +377,15 @@ def _fit_isophote(frame, walks, at, limits, geometry, min_iterations, scratch):
 
 
 @_jit
-def fit_frame(frame, points, table, limits, result):
+def fit_frame(frame, points, space, table, limits, result):
     """Fit ellipses outwards from the centre of a frame.
 
     Parameters
     ----------
     frame : (S, S) float32 array
     points : (3, 5, capacity) float64 array
-        From `isophote_walk.room(S)`; one per thread.
+    space : (4, 3, 5, LANES) float64 array
+        Room to work in, from `isophote_walk.room(S)`; one per thread.
     table : Table
         From `isophote_walk.starts_table`, for the same S, first semi-major axis and step.
     limits : Limits
@@ -397,10 +398,11 @@ def fit_frame(frame, points, table, limits, result):
     int
         OK, FAILED, RAN_AWAY, TOO_FEW_POINTS or TOO_MANY_ISOPHOTES.
     """
-    scratch = Scratch(np.zeros((5, 5)), np.zeros(5), np.zeros(6))
-    walks = (make_walk(points[0]), make_walk(points[1]), make_walk(points[2]))
     size = frame.shape[0]
-    flat = Frame(frame.reshape(size * size), size)
+    flat = Frame(bare(frame.reshape(size * size)), size)
+    table = Table(bare(table.polynomials), bare(table.steps))
+    walks = (make_walk(points[0], space[0]), make_walk(points[1], space[1]), make_walk(points[2], space[2]))
+    scratch = Scratch(bare(space[3, 0]), bare(space[3, 1, 0]), bare(space[3, 1, 1]))
     result[:] = np.nan
     center = (size - 1) / 2.0
     sma = limits.sma0

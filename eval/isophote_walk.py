@@ -49,8 +49,9 @@ class Walk(NamedTuple):
     head : (6,) float64 array
         Semi-major axis and ellipticity, those of the ellipse whose start it takes, number of points,
         largest radius.
-    factor : (5, 5) float64 array
-        Cholesky factor, lower, of the normal equations of 1, sin, cos, sin 2, cos 2 over the points.
+    factor : (5, LANES) float64 array
+        Cholesky factor, lower, of the normal equations of 1, sin, cos, sin 2, cos 2 over the points,
+        in the first five columns.
     state : (5, LANES) float64 array
         Room for `_advance`.
     """
@@ -77,16 +78,34 @@ class Table(NamedTuple):
     steps: np.ndarray
 
 
-def room(frame_size: int) -> np.ndarray:
-    """Room for the points of three walks: along an ellipse, and the two larger ones that give its gradient."""
+def room(frame_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Room for three walks, along an ellipse and the two larger ones that give its gradient, and for small things."""
     capacity = POINTS_PER_PIXEL * frame_size + 104  # so that rows do not fall on the same lines of the cache
-    return np.zeros((3, 5, capacity))
+    return np.zeros((3, 5, capacity)), np.zeros((4, 3, 5, LANES))
+
+
+@nb.extending.intrinsic
+def bare(typing_context, array):
+    """An array without an owner, so that passing it on counts no references (a fifth of the time, else).
+
+    Whoever called into compiled code must hold the memory.
+    """
+
+    def generate(context, builder, signature, arguments):
+        view = context.make_array(signature.args[0])(context, builder, arguments[0])
+        view.meminfo = view.meminfo.type(None)
+        view.parent = view.parent.type(None)
+        return view._getvalue()
+
+    return array(array), generate
 
 
 @_jit
-def make_walk(points):
+def make_walk(points, space):
     """A walk without points, in the room given."""
-    return Walk(points, np.zeros(6), np.zeros((5, 5)), np.zeros((5, LANES)))
+    walk = Walk(bare(points), bare(space[0, 0]), bare(space[1]), bare(space[2]))
+    walk.head[COUNT] = 0.0
+    return walk
 
 
 @_jit
@@ -293,9 +312,9 @@ def trace(walk, table, index, step, sma, eps, start_sma, start_eps, normal):
         False when the ellipse has run away: not finite, or longer than the room for it.
     """
     head, points = walk.head, walk.points
-    if head[COUNT] > 0.0 and head[EPS] == eps and head[SMA] == sma:
-        if head[START_SMA] == start_sma and head[START_EPS] == start_eps:
-            return True
+    same = head[EPS] == eps and head[SMA] == sma and head[START_SMA] == start_sma and head[START_EPS] == start_eps
+    if same and head[COUNT] > 0.0:
+        return True
     head[COUNT] = 0.0
     phi0, r0 = start(start_sma, start_eps, step)
     if not np.isfinite(eps) or not 0.0 < r0 < np.inf:
