@@ -16,7 +16,7 @@ KNOTS = 32  # knots of the field of clumps along a side
 Parameters = dict[str, np.ndarray]
 
 # ratio of the i and g bands to r: old stellar populations, and how far star formation can move them
-OLD, TO_YOUNG = np.array([1.28, 1.0, 0.54]), np.array([-0.36, 0.0, 0.68])
+OLD, TO_YOUNG = np.array([1.29, 1.0, 0.56]), np.array([-0.36, 0.0, 0.7])
 
 
 def draw_parameters(rng: np.random.Generator, n: int) -> Parameters:
@@ -50,17 +50,18 @@ def _draw_shape(rng: np.random.Generator, p: Parameters, n: int) -> None:
     disc = rng.random(n) < 0.70
     p["disc"] = disc
     p["bulge_fraction"] = np.where(disc, 0.7 * rng.beta(1.2, 3.5, n), 1.0)
-    p["bulge_index"] = np.where(disc, rng.uniform(0.8, 2.2, n), rng.uniform(1.4, 3.2, n))
-    cos_i, thickness = rng.random(n), rng.uniform(0.16, 0.30, n)
+    p["bulge_index"] = np.where(disc, rng.uniform(0.8, 2.2, n), rng.uniform(1.3, 2.8, n))
+    p["disc_index"] = rng.uniform(0.6, 1.0, n)
+    cos_i, thickness = rng.random(n), rng.uniform(0.2, 0.36, n)
     disc_ratio = np.sqrt(cos_i**2 * (1 - thickness**2) + thickness**2)
     p["ellipticity"] = 1 - np.where(disc, disc_ratio, 1 - 0.5 * rng.beta(1.5, 2.2, n))
     p["bulge_ellipticity"] = np.where(disc, 0.6 * p["ellipticity"], p["ellipticity"])
     p["theta"] = rng.uniform(0, np.pi, n)  # of the major axis, from x towards y
     scatter = np.exp(0.2 * rng.standard_normal(n))
-    p["radius"] = np.where(disc, 4.8, 3.7) * scatter * (1 + 0.25 * p["ellipticity"])  # half-light, along the major axis
+    p["radius"] = np.where(disc, 4.45, 3.35) * scatter * (1 + 0.25 * p["ellipticity"])  # half-light, along the major axis
     p["bulge_radius"] = np.where(disc, p["radius"] * rng.uniform(0.2, 0.5, n), p["radius"])
     p["x"], p["y"] = rng.normal(0, 0.25, (2, n))
-    p["flux"] = 11000 * np.exp(0.38 * rng.standard_normal(n)) * scatter**1.2
+    p["flux"] = 9800 * np.exp(0.42 * rng.standard_normal(n)) * scatter**1.2
 
 
 def _draw_colours(rng: np.random.Generator, p: Parameters, n: int) -> None:

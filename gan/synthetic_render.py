@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from gan.synthetic_population import FRAME, KNOTS, Parameters
 MIN_GRID = 128  # galaxies are drawn on a grid at least this fine before the seeing blurs them
 BLOCKS = 27  # blocks of 16 px, in which JPEG keeps colour, along the 424 px of an SDSS thumbnail
 SOFTENING, GAIN = np.float32(10.5), np.float32(3.6)  # of the asinh stretch: sky noises, and grey levels per sky noise
-DISC_B = 1.67834699  # b_n of a Sersic profile with n = 1
 
 
 def render(p: Parameters, size: int, rng: np.random.Generator, *, field: bool = True, noise: bool = True) -> np.ndarray:
@@ -56,14 +54,20 @@ def _galaxies(p: Parameters, size: int) -> np.ndarray:
     return light
 
 
-def _bulge(p: Parameters, axis: np.ndarray) -> np.ndarray:
-    from astropy.modeling.models import Sersic2D
+def _total(index: np.ndarray, radius: np.ndarray, ellipticity: np.ndarray) -> np.ndarray:
+    """Flux of a Sersic profile of amplitude 1 (Graham & Driver 2005, eq. 4), float32."""
     from scipy.special import gamma, gammaincinv
 
-    index, radius, ellipticity = _column(p, "bulge_index"), _column(p, "bulge_radius"), _column(p, "bulge_ellipticity")
     b = gammaincinv(2 * index, 0.5)
     total = 2 * np.pi * index * np.exp(b) * b ** (-2 * index) * gamma(2 * index) * radius**2 * (1 - ellipticity)
-    amplitude = (_column(p, "flux") * _column(p, "bulge_fraction") / total).astype(np.float32)
+    return total.astype(np.float32)
+
+
+def _bulge(p: Parameters, axis: np.ndarray) -> np.ndarray:
+    from astropy.modeling.models import Sersic2D
+
+    index, radius, ellipticity = _column(p, "bulge_index"), _column(p, "bulge_radius"), _column(p, "bulge_ellipticity")
+    amplitude = _column(p, "flux") * _column(p, "bulge_fraction") / _total(index, radius, ellipticity)
     x, y = axis[None, None, :], axis[None, :, None]
     place = _column(p, "x"), _column(p, "y")
     profile = Sersic2D.evaluate(x, y, amplitude, radius, index, *place, ellipticity, _column(p, "theta"))
@@ -71,15 +75,15 @@ def _bulge(p: Parameters, axis: np.ndarray) -> np.ndarray:
 
 
 def _disc(p: Parameters, axis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Exponential discs, and the factor by which arms brighten (or the gaps between them darken) them."""
+    """Discs, and the factor by which arms brighten (or the gaps between them darken) them."""
     from astropy.modeling.models import Sersic2D
 
     radius, ellipticity, theta = _column(p, "radius"), _column(p, "ellipticity"), _column(p, "theta")
-    total = 2 * np.pi * math.exp(DISC_B) / DISC_B**2 * radius**2 * (1 - ellipticity)
-    amplitude = _column(p, "flux") * (1 - _column(p, "bulge_fraction")) / total
+    index = _column(p, "disc_index")
+    amplitude = _column(p, "flux") * (1 - _column(p, "bulge_fraction")) / _total(index, radius, ellipticity)
     x, y = axis[None, None, :], axis[None, :, None]
     place = _column(p, "x"), _column(p, "y")
-    disc = Sersic2D.evaluate(x, y, amplitude, radius, np.ones_like(radius), *place, ellipticity, theta)
+    disc = Sersic2D.evaluate(x, y, amplitude, radius, index, *place, ellipticity, theta)
     disc = disc.astype(np.float32, copy=False)
     disc *= np.exp(_column(p, "clumpiness") * _clumps(p, axis))
 
@@ -119,7 +123,7 @@ def _transfer(seeing: np.ndarray, size: int, factor: int) -> np.ndarray:
     k2 = (ky[:, None] ** 2 + kx[None, :] ** 2).astype(np.float32)
     exponent = (-2 * np.pi**2 * (seeing / 2.3548) ** 2).astype(np.float32)[:, None, None] * k2
     core = np.exp(exponent)
-    return np.float32(0.9) * core + np.float32(0.1) * np.exp(9 * exponent)
+    return np.float32(0.92) * core + np.float32(0.08) * np.exp(9 * exponent)
 
 
 def _add_field(light: np.ndarray, p: Parameters, size: int) -> None:
