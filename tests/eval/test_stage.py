@@ -1,0 +1,219 @@
+"""The stage: one catalogue whatever the place, blocks lost and found, folders resumed, nothing hangs."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from eval.catalogue import read_catalogue
+from eval.measure import measure
+from eval.settings import MeasurementSettings
+from eval.stage import ArraySource, ImageSource, StageError, measure_source, worth_ray
+
+
+def galaxies(n: int, seed: int = 0, *, size: int = 16) -> np.ndarray:
+    """(n, size, size, 3) uint8: exponential discs on noisy sky."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:size, :size] - (size - 1) / 2
+    radius = np.hypot(y, x / rng.uniform(0.4, 1, (n, 1, 1))) / rng.uniform(1.5, 3, (n, 1, 1))
+    grey = 15 + 180 * np.exp(-radius)[..., None]
+    return np.clip(np.rint(grey + rng.normal(0, 2, (n, size, size, 3))), 0, 255).astype(np.uint8)
+
+
+class DrawnSource:
+    """Galaxies made where they are measured; one block can be told to kill its worker."""
+
+    def __init__(self, n: int, *, kills: int | None = None, once: Path | None = None, fails: int | None = None):
+        self.n, self.kills, self.once, self.fails = n, kills, once, fails
+        self.key = f"drawn {n}"
+
+    def __len__(self) -> int:
+        return self.n
+
+    def images(self, start: int, stop: int) -> np.ndarray:
+        if self.fails is not None and start <= self.fails < stop:
+            raise OSError("the disk went away")
+        if self.kills is not None and start <= self.kills < stop and not (self.once and self.once.exists()):
+            if self.once:
+                self.once.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return np.concatenate([galaxies(1, seed) for seed in range(start, stop)])
+
+
+@pytest.fixture(scope="session")
+def local_ray():
+    """A Ray of two logical CPUs in this machine."""
+    ray = pytest.importorskip("ray")
+    os.environ.update(RAY_AUTH_MODE="disabled", RAY_USAGE_STATS_ENABLED="0")
+    ray.init(address="local", include_dashboard=False, num_cpus=2, log_to_driver=False)
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    yield ray
+    ray.shutdown()
+
+
+# --- in this process ------------------------------------------------------------------------------
+
+
+def test_blocks_add_up_to_what_one_call_measures():
+    images = galaxies(23)
+    result = measure_source(ArraySource(images), block_size=5)
+    assert (result.place, result.done, result.count) == ("process", 5, 23)
+    pd.testing.assert_frame_equal(result.catalogue(), measure(images))
+    assert result.catalogue().attrs == measure(images).attrs
+
+
+def test_the_rule_asks_for_enough_images_and_more_cpus_elsewhere():
+    assert worth_ray(9000, engine="fast", here=2, free=16)
+    assert not worth_ray(9000, engine="fast", here=2, free=2)
+    assert not worth_ray(9000, engine="fast", here=16, free=2)
+    assert not worth_ray(50, engine="fast", here=2, free=64)
+    assert worth_ray(50, engine="photutils", here=2, free=64)
+    # The first evaluation has worker processes to start.
+    assert worth_ray(1000, engine="fast", here=2, free=16)
+    assert not worth_ray(1000, engine="fast", here=2, free=16, first=True)
+
+
+def test_without_a_running_ray_it_measures_here_or_says_what_is_missing():
+    import ray
+
+    if ray.is_initialized():
+        pytest.skip("another test's Ray is running")
+    assert measure_source(ArraySource(galaxies(2))).reason == "no Ray here"
+    with pytest.raises(StageError, match=r"call ray\.init first"):
+        measure_source(ArraySource(galaxies(2)), place="ray")
+
+
+def test_an_interrupted_folder_goes_on_and_damaged_parts_are_done_again(tmp_path):
+    calls = []
+    whole = measure_source(DrawnSource(20), block_size=4).catalogue()
+    with pytest.raises(OSError, match="the disk went away"):
+        measure_source(DrawnSource(20, fails=13), block_size=4, out=tmp_path, place="process")
+    parts = sorted(tmp_path.glob("part-*.parquet"))
+    assert [part.name for part in parts] == [f"part-{k:09d}-{k + 4:09d}.parquet" for k in (0, 4, 8)]
+    parts[1].write_bytes(parts[1].read_bytes()[:100])
+    before = parts[0].stat().st_mtime_ns
+    result = measure_source(DrawnSource(20), block_size=4, out=tmp_path, progress=lambda *call: calls.append(call))
+    assert (result.done, result.reused) == (3, 2)
+    assert calls == [(8, 20), (12, 20), (16, 20), (20, 20)]
+    assert parts[0].stat().st_mtime_ns == before
+    pd.testing.assert_frame_equal(result.catalogue(), whole)
+    assert result.catalogue().attrs == whole.attrs == read_catalogue(parts[0]).attrs
+    again = measure_source(DrawnSource(20, fails=0), block_size=4, out=tmp_path)
+    assert (again.done, again.reused, again.reason) == (0, 5, "nothing left to do")
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [
+        ({"source": DrawnSource(9)}, "images = 8, now 9"),
+        ({"block_size": 3}, "block_size = 4, now 3"),
+        ({"settings": MeasurementSettings(sma0=10.0)}, "settings = "),
+    ],
+)
+def test_a_folder_of_another_stage_is_refused(changed, name, tmp_path):
+    measure_source(DrawnSource(8), block_size=4, out=tmp_path)
+    options = {"source": DrawnSource(8), "block_size": 4, **changed}
+    with pytest.raises(StageError, match=name):
+        measure_source(options.pop("source"), out=tmp_path, **options)
+
+
+def test_ids_of_a_source_name_the_rows():
+    class Named(DrawnSource):
+        def ids(self, start, stop):
+            return [f"galaxy {index}" for index in range(start, stop)]
+
+    assert measure_source(Named(5), block_size=2).catalogue()["id"].tolist() == [f"galaxy {k}" for k in range(5)]
+
+
+@pytest.mark.parametrize("options", [{"block_size": 0}, {"cpus": 0}, {"place": "cloud"}, {"source": DrawnSource(0)}])
+def test_options_out_of_range_are_refused(options):
+    with pytest.raises(ValueError, match="does not work"):
+        measure_source(**{"source": DrawnSource(3), **options})
+
+
+def test_an_array_source_sends_the_place_of_a_file_and_not_its_pixels(tmp_path):
+    import pickle
+
+    images = galaxies(300)
+    np.save(tmp_path / "a.npy", images)
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+    assert isinstance(ArraySource(mapped), ImageSource)
+    for source in (ArraySource(mapped), ArraySource(tmp_path / "a.npy")):
+        content = pickle.dumps(source)
+        assert len(content) < 1000
+        np.testing.assert_array_equal(pickle.loads(content).images(7, 9), images[7:9])
+    # A part of a file is not the file: sent by value.
+    for part in (mapped[10:], mapped[::-1], mapped[:, ::-1]):
+        copy = pickle.loads(pickle.dumps(ArraySource(part)))
+        np.testing.assert_array_equal(copy.images(0, 2), part[:2])
+    assert ArraySource(images).key == ArraySource(images.copy()).key != ArraySource(images[1:]).key
+
+
+# --- by Ray Data ----------------------------------------------------------------------------------
+
+
+@pytest.mark.ray
+def test_ray_data_gives_the_same_catalogue_and_a_killed_worker_loses_its_block_only(local_ray, tmp_path):
+    here = measure_source(DrawnSource(40), block_size=5, place="process").catalogue()
+    calls, once = [], tmp_path / "killed"
+    source = DrawnSource(40, kills=17, once=once)
+    result = measure_source(
+        source, block_size=5, out=tmp_path / "out", place="ray", progress=lambda *call: calls.append(call)
+    )
+    assert once.exists()  # a worker did die
+    assert (result.place, result.done) == ("ray", 8)
+    assert sorted(calls) == [(done, 40) for done in range(5, 41, 5)]
+    pd.testing.assert_frame_equal(result.catalogue(), here)
+
+    # One machine: its own process is as fast, so "auto" does not use Ray; and a folder is resumed from either.
+    assert measure_source(ArraySource(galaxies(4))).place == "process"
+    (tmp_path / "out" / "part-000000005-000000010.parquet").unlink()
+    again = measure_source(source, block_size=5, out=tmp_path / "out", place="ray")
+    assert (again.done, again.reused) == (1, 7)
+    pd.testing.assert_frame_equal(again.catalogue(), here)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_ray_data_ends_with_a_reason(local_ray, tmp_path):
+    with pytest.raises(StageError, match="images 12 to 15 could not be measured: OSError: the disk went away"):
+        measure_source(DrawnSource(20, fails=12), block_size=4, place="ray", out=tmp_path)
+    assert measure_source(DrawnSource(20), block_size=4, place="ray", out=tmp_path).done <= 5
+    # A block that kills every worker is given up.
+    with pytest.raises(StageError, match="no block was finished in 15 s.* kills every worker"):
+        measure_source(DrawnSource(8, kills=5), block_size=4, place="ray", stall_timeout=15)
+    # The cluster is as good as before.
+    assert measure_source(DrawnSource(8), block_size=4, place="ray").place == "ray"
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_ray_data_does_not_wait_for_cpus_that_are_all_taken(local_ray, monkeypatch):
+    @local_ray.remote(num_cpus=2)
+    class Hog:
+        def ready(self):
+            return True
+
+    hog = Hog.remote()
+    local_ray.get(hog.ready.remote())
+    with pytest.raises(StageError, match="none of the cluster's 2 CPUs is free"):
+        measure_source(ArraySource(galaxies(4)), place="ray")
+    # One CPU here and two there would be worth it, were they free.
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    settings = MeasurementSettings(frame_size=64, sma0=6.0)
+    result = measure_source(ArraySource(galaxies(2500)), settings=settings)
+    assert (result.place, result.reason) == ("process", "no CPU of the cluster is free")
+    local_ray.kill(hog)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_an_array_in_memory_crosses_the_object_store_once(local_ray):
+    images = galaxies(60, 3)
+    result = measure_source(ArraySource(images), block_size=7, place="ray")
+    pd.testing.assert_frame_equal(result.catalogue(), measure(images))
