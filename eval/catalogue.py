@@ -159,19 +159,38 @@ def cached_catalogue(
     names = identifiers(ids, len(images))
     settings = settings or MeasurementSettings()
     path = Path(cache_dir) / f"catalogue-{content_key(images, settings, engine)}.parquet"
-    if path.exists():
+
+    def work() -> pd.DataFrame:
+        return measure(images, engine=engine, jobs=jobs, settings=settings, time_limit=time_limit, progress=progress)
+
+    catalogue = cached(path, len(images), work)
+    catalogue["id"] = names
+    return catalogue
+
+
+def cached(path: Path | None, count: int, work: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """Return the catalogue of `count` images kept at `path`, or make it by `work` and keep it there.
+
+    Parameters
+    ----------
+    path : path or None
+        None keeps nothing.
+    count : int
+        Rows it must have; a file that is damaged or has other columns or rows is made again.
+    work : callable
+        Makes the catalogue.
+    """
+    if path is not None and path.exists():
         try:
             catalogue = read_catalogue(path)
-            if len(catalogue) == len(images) and tuple(catalogue.columns) == COLUMNS:
-                catalogue["id"] = names
+            if len(catalogue) == count and tuple(catalogue.columns) == COLUMNS:
                 return catalogue
-            _log.warning("%s has %d rows for %d images: measuring again", path, len(catalogue), len(images))
+            _log.warning("%s has %d rows for %d images: measuring again", path, len(catalogue), count)
         except ValueError as error:
             _log.warning("%s: measuring again", error)
-    catalogue = measure(
-        images, engine=engine, jobs=jobs, settings=settings, ids=names, time_limit=time_limit, progress=progress
-    )
-    write_catalogue(catalogue, path)
+    catalogue = work()
+    if path is not None:
+        write_catalogue(catalogue, path)
     return catalogue
 
 

@@ -62,8 +62,12 @@ class Fitter:
         self._grey = self._rows = np.empty((0, 0), np.float32)
         self._result = np.empty(12)
 
-    def fit(self, image: np.ndarray) -> Fit:
-        """Fit one (H, H, C) image."""
+    def fit(self, image: np.ndarray, *, perturbation: float = 0.0, seed: int = 0) -> Fit:
+        """Fit one (H, H, C) image.
+
+        `perturbation` is the standard deviation of normal noise added to the frame, in its units, and
+        `seed` its seed: see `eval.photutils_engine.fit_image`.
+        """
         if image.dtype != np.uint8:
             image = image.astype(np.float64)
         image = np.ascontiguousarray(image)
@@ -76,6 +80,8 @@ class Fitter:
             return Fit("invalid", detail=_REASONS[usable])
         taps = isophote_frame.resampling(source, size)
         isophote_frame.resample(self._grey, *taps, self._rows, self._frame)
+        if perturbation:
+            self._frame += np.random.default_rng(seed).normal(0.0, perturbation, self._frame.shape).astype(np.float32)
         outcome = isophote.fit_frame(self._frame, *self._room, self._table, self._limits, self._result)
         if outcome != isophote.OK:
             status, detail = _OUTCOMES[outcome]
@@ -113,6 +119,8 @@ def fit_many(
     *,
     settings: MeasurementSettings,
     jobs: int,
+    perturbation: float = 0.0,
+    seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Fit]:
     """Fit many images in `jobs` threads.
@@ -123,6 +131,8 @@ def fit_many(
         Read one by one, so it may be a memory map larger than memory.
     settings : MeasurementSettings
     jobs : int
+    perturbation, seed : float, int
+        See `Fitter.fit`; image i takes seed `seed + i`.
     progress : callable or None
         Called with (done, total), from one thread at a time.
 
@@ -148,7 +158,7 @@ def fit_many(
                 index = next(waiting, None)
             if index is None:
                 return
-            fits[index] = fitter.fit(images[index])
+            fits[index] = fitter.fit(images[index], perturbation=perturbation, seed=seed + index)
             if progress:
                 with lock:
                     done += 1
