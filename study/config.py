@@ -135,7 +135,7 @@ class SchedulerConfig:
 
     name: Literal["asha", "none"] = "asha"
     grace_epochs: int = 20
-    reduction_factor: float = 3
+    reduction_factor: float = 3.0
     judge_over: int = 2
 
     def __post_init__(self):
@@ -195,8 +195,8 @@ class ResourcesConfig:
     """
 
     workers: int = 1
-    cpus_per_worker: float = 1
-    gpus_per_worker: float = 0
+    cpus_per_worker: float = 1.0
+    gpus_per_worker: float = 0.0
     max_concurrent: int | None = None
 
     def __post_init__(self):
@@ -498,15 +498,11 @@ def _check_study(study: Study) -> None:
         key = f"axes.{axis.name}"
         where = locate(study.lines, key, study.file)
         for value in axis.values or (axis.low, axis.high):
-            point = axis.as_point(value)
             try:
-                study.configure(point)
+                _try_alone(study, axis.as_point(value))
             except ConfigError as error:
-                if error.key not in point and any(c.path for c in axis.when):
-                    continue
-                raise ConfigError(
-                    *where, key, value, error.hint, f"{error.key} = {error.value!r} cannot be used"
-                ) from None
+                problem = f"{error.key} = {error.value!r} cannot be used"
+                raise ConfigError(*where, key, value, error.hint, problem) from None
         if study.search.sampler in ("grid", "ablation") and not axis.levels():
             raise ConfigError(*where, key, None, "give it a step, or a choice", f"{study.search.sampler} needs levels")
     if study.search.sampler == "grid":
@@ -529,6 +525,30 @@ def _check_study(study: Study) -> None:
     if len(study.objective.metrics) > 1 and study.search.sampler == "gp":
         hint = "expected tpe, nsga2, random, qmc or grid for several objectives"
         raise ConfigError(*locate(study.lines, "search.sampler", study.file), "search.sampler", "gp", hint)
+
+
+def _try_alone(study: Study, point: Point) -> None:
+    """Raise `ConfigError` when a point works neither from the baseline nor with all other axes at their defaults."""
+    try:
+        study.configure(point)
+    except ConfigError:
+        raw = copy.deepcopy({name: study.raw.get(name) or {} for name in ("model", "train")})
+        for axis in study.axes:
+            for path in axis.values[0] if axis.kind == "points" else [axis.name]:
+                _remove(raw, path)
+        for path, value in point.items():
+            _assign(raw, path, value)
+        _networks(raw, study.data.image_size, study.lines, study.file)
+
+
+def _remove(raw: dict[str, Any], path: str) -> None:
+    *parents, last = path.split(".")
+    node: Any = raw
+    for name in parents:
+        node = node.get(name)
+        if not isinstance(node, dict):
+            return
+    node.pop(last, None)
 
 
 def _bound_grid(study: Study) -> None:
@@ -572,6 +592,9 @@ def _override(raw: dict[str, Any], lines: Lines, text: str) -> None:
         if not isinstance(raw.get(section), (dict, type(None))) and rest:
             raise ConfigError("--set", None, key, value, nearest(section, _KEYS), "unknown key")
         _assign(raw, key, value)
+    parts = key.split(".")
+    for depth in range(1, len(parts)):
+        lines.setdefault(".".join(parts[:depth]), ("--set", None))
     lines[key] = ("--set", None)
 
 

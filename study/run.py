@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     options = parser().parse_args(given)
-    console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
+    console, errors = make_console(), Console(stderr=True, highlight=False)
     signal.signal(signal.SIGTERM, _interrupt)
     command = "python -m study.run " + shlex.join([a for a in given if a != "--resume"] + ["--resume"])
     try:
@@ -62,6 +62,12 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         errors.print(f"\ninterrupted; nothing is lost. To continue:\n  {command}", markup=False, soft_wrap=True)
         return EXIT_INTERRUPTED
+
+
+def make_console() -> Console:
+    """A console as wide as the terminal; in a file or a pipe, wide enough for one line per fact."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=140)
 
 
 def _interrupt(*_: Any) -> None:

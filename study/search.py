@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -147,7 +148,7 @@ class HistorySearch(Searcher):
             return Searcher.FINISHED
         self._handed_out += 1
         self._live[trial_id] = number
-        return self.config_of(number)
+        return {**self.config_of(number), "suggested": time.time()}
 
     def config_of(self, number: int) -> dict[str, Any]:
         """What Tune hands to the trial."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from study.axes import short
@@ -18,16 +19,11 @@ def ranked_table(study: Study, rows: list[TrialRow]) -> Table:
     final = any(row.final for row in rows)
     names = study.objective.metrics
     table = Table(title=f"{study.name}: trials ranked by {', '.join(names)} (smaller is better)", title_justify="left")
-    table.add_column("rank", justify="right")
-    table.add_column("trial")
-    for path in paths:
-        table.add_column(short(path), justify="right")
-    if final:
-        table.add_column("final", justify="right")
-    for name in names if len(names) > 1 else ["objective"]:
-        table.add_column(name, justify="right")
-    for name in ("floor", "no fit", "epochs", "ended"):
-        table.add_column(name, justify="right")
+    measured = list(names) if len(names) > 1 else ["objective"]
+    table.add_column("rank", justify="right", no_wrap=True)
+    table.add_column("trial", no_wrap=True)
+    for name in [*map(short, paths), *(["final"] if final else []), *measured, "floor", "no fit", "epochs", "ended"]:
+        table.add_column(name, justify="right", no_wrap=True)
     for rank, row in enumerate(rows, 1):
         label = f"{row.name} {row.role}" if row.role != "search" else row.name
         cells = [str(rank), label, *(setting(study, row, path) for path in paths)]
@@ -97,7 +93,7 @@ def show(console: Console, study: Study, rows: list[TrialRow], folder: Path, *, 
         console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     console.print()
-    console.print(ranked_table(study, rows))
+    _print_whole(console, ranked_table(study, rows))
     for note in notes(study, rows):
         line(note)
     if best is not None:
@@ -108,3 +104,10 @@ def show(console: Console, study: Study, rows: list[TrialRow], folder: Path, *, 
         line(f"Make galaxies:   python -m study.generate --model {best} -n 1000 --out galaxies")
     line(f"Full report:     python -m study.report {folder}")
     line(f"Compare trials:  {ui}")
+
+
+def _print_whole(console: Console, table: Table) -> None:
+    """Print a table at its own width: in a file, or a narrow terminal, cut cells would hide the numbers."""
+    wide = Console(file=console.file, width=max(console.width, 240), force_terminal=console.is_terminal)
+    width = Measurement.get(wide, wide.options, table).maximum
+    Console(file=console.file, width=max(console.width, width), force_terminal=console.is_terminal).print(table)

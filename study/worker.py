@@ -59,7 +59,7 @@ def _train(job: dict[str, Any]) -> None:
         world=World(rank, size) if size > 1 else None,
         threads=study["threads"],
     )
-    clock = {"accepted": job["accepted"], "worker": started, "ready": time.time()}
+    clock = {"suggested": trial["suggested"], "actor": job["accepted"], "worker": started, "ready": time.time()}
     _resume(trainer, Path(study["folder"]) / trial["name"])
     _epochs(trainer, trial, study, rank, size, clock)
 
@@ -91,8 +91,8 @@ def _epochs(trainer: Any, trial: dict, study: dict, rank: int, size: int, clock:
                 metrics: dict[str, Any] = {"epoch": result.epoch}
                 checkpoint = None
                 if rank == 0:
-                    metrics = _finite_history(history, evaluator.run(trainer, result))
-                    metrics |= {"final": final, "diverged": result.diverged, "clock": clock, "done_epochs": epochs}
+                    facts = {"final": final, "diverged": result.diverged, "clock": clock}
+                    metrics = _finite_history(history, evaluator.run(trainer, result, facts))
                     checkpoint = _checkpoint(trainer, metrics, Path(folder))
                 ray.train.report(metrics, checkpoint=checkpoint, checkpoint_dir_name=f"epoch-{result.epoch:05d}")
         elif size > 1 or time.time() - last_report > HEARTBEAT_S:
@@ -126,7 +126,7 @@ class _Evaluator:
             self._reference = Reference(read_catalogue(Path(self.study["reference"])), images[indices[:2000]])
         return self._reference
 
-    def run(self, trainer: Any, result: Any) -> dict[str, Any]:
+    def run(self, trainer: Any, result: Any, more: dict[str, Any]) -> dict[str, Any]:
         """Evaluate the trainer's generator; writes the evaluation's files and returns what is reported."""
         from gan.sample import sample
         from study.evaluate import diverged, evaluate, objectives, write_evaluation
@@ -146,6 +146,7 @@ class _Evaluator:
             "objectives": values,
             "seconds": {"sample": sampled - started, "measure_and_compare": time.time() - sampled},
             "time": time.time(),
+            **more,
         }
         folder = self.folder(result.epoch)
         write_evaluation(evaluation, folder, facts)

@@ -1,0 +1,79 @@
+"""Early stopping, driven with hand-made numbers."""
+
+import numpy as np
+import pytest
+
+from gan.config import DropoutConfig, TrainConfig
+from study.scheduler import SuccessiveHalving, first_judged_epoch, rungs
+
+
+def test_rungs_are_geometric_and_end_before_the_budget():
+    assert rungs(40, 3, 400) == [40, 120, 360]
+    assert rungs(4, 2, 12) == [4, 8]
+    assert rungs(12, 3, 12) == []
+    assert rungs(1, 1.5, 5) == [1, 2, 3, 4]
+
+
+def test_the_first_trial_always_goes_on_and_a_worse_one_stops():
+    halving = SuccessiveHalving(grace_epochs=10, reduction_factor=3, epochs=90)
+    assert not halving.judge(0, 10, 0.30)
+    assert halving.judge(1, 10, 0.40)
+    assert not halving.judge(2, 10, 0.20)
+
+
+def test_about_one_in_eta_survives_a_rung():
+    halving = SuccessiveHalving(grace_epochs=10, reduction_factor=4, epochs=20)
+    values = np.random.default_rng(0).permutation(400) / 400
+    stopped = [halving.judge(trial, 10, float(value)) for trial, value in enumerate(values)]
+    assert 0.65 < np.mean(stopped) < 0.85
+    assert not stopped[int(np.argmin(values))]
+
+
+def test_a_trial_is_not_judged_before_its_own_schedule():
+    late = TrainConfig(epochs=400, dropout=DropoutConfig(placement="discriminator_last", onset_epoch=200))
+    assert first_judged_epoch(late, 40) == 240
+    assert first_judged_epoch(TrainConfig(epochs=400), 40) == 40
+    off = TrainConfig(epochs=400, dropout=DropoutConfig(placement="none", onset_epoch=200))
+    assert first_judged_epoch(off, 40) == 40
+    never = TrainConfig(epochs=400, dropout=DropoutConfig(placement="both", onset_epoch=400))
+    assert first_judged_epoch(never, 40) == 40
+
+    halving = SuccessiveHalving(grace_epochs=40, reduction_factor=3, epochs=400)
+    for trial in range(3):
+        halving.judge(trial, 40, 0.1)
+        halving.judge(trial, 120, 0.1)
+    assert not any(halving.judge(9, epoch, 0.9, first_epoch=240) for epoch in range(20, 360, 20))
+    assert 9 not in halving.recorded[40] and 9 not in halving.recorded[120]
+    halving.judge(0, 360, 0.1)
+    assert halving.judge(9, 360, 0.9, first_epoch=240)
+
+
+def test_a_rung_judges_the_mean_of_the_latest_evaluations():
+    halving = SuccessiveHalving(grace_epochs=20, reduction_factor=2, epochs=40, judge_over=2)
+    for epoch, value in ((10, 0.2), (20, 0.4)):
+        halving.judge(0, epoch, value)
+    assert halving.recorded[20][0] == pytest.approx(0.3)
+
+
+def test_evaluations_between_rungs_do_not_stop_and_none_is_judged_twice():
+    halving = SuccessiveHalving(grace_epochs=10, reduction_factor=3, epochs=90)
+    halving.judge(0, 10, 0.1)
+    assert halving.judge(1, 10, 0.5)
+    assert not halving.judge(1, 20, 0.9)
+
+
+def test_a_resumed_study_stands_where_it_stood():
+    evaluations = {0: (0, [(10, 0.3), (30, 0.2)]), 1: (0, [(10, 0.25)]), 2: (60, [(10, 0.9), (30, 0.8)])}
+    straight = SuccessiveHalving(grace_epochs=10, reduction_factor=3, epochs=90, judge_over=2)
+    for trial, (first, values) in evaluations.items():
+        for epoch, value in values:
+            straight.judge(trial, epoch, value, first_epoch=first)
+    resumed = SuccessiveHalving(grace_epochs=10, reduction_factor=3, epochs=90, judge_over=2)
+    resumed.replay(evaluations)
+    assert resumed.recorded == straight.recorded
+    assert resumed.judge(3, 10, 0.28) == straight.judge(3, 10, 0.28)
+
+
+def test_nan_is_refused():
+    with pytest.raises(ValueError, match="finite"):
+        SuccessiveHalving(grace_epochs=1, reduction_factor=2, epochs=4).judge(0, 1, float("nan"))
