@@ -61,6 +61,12 @@ def to_unit(images: Tensor) -> Tensor:
 
 def flip(images: Tensor, horizontally: Tensor, vertically: Tensor) -> Tensor:
     """Mirror the images `(N, S, S, C)` for which the boolean `(N,)` says so, left-right and then up-down."""
+    if images.device.type == "cpu":
+        images = images.clone()
+        for mirrored, axis in ((horizontally, 2), (vertically, 1)):
+            rows = mirrored.nonzero()[:, 0]
+            images[rows] = images[rows].flip(axis)
+        return images
     images = torch.where(horizontally.view(-1, 1, 1, 1), images.flip(2), images)
     return torch.where(vertically.view(-1, 1, 1, 1), images.flip(1), images)
 

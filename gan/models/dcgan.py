@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gan.config import ModelConfig
 from gan.models.layers import Network, SpatialDropout, norm
+from gan.models.strided import DoublingConv2d, HalvingConv2d
 
 LEAK = 0.2
 BASE = 4  # side of the smallest feature map, and kernel of the layers between it and 1 x 1
@@ -67,18 +68,17 @@ class Generator(Network):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.latent_dim = config.latent_dim
-        padding = config.kernel_size // 2 - 1
         first, *channels = generator_channels(config)
         layers: list[nn.Module] = [FromPoint(config.latent_dim, first, BASE, 1, 0, bias=False), nn.ReLU(inplace=True)]
         for before, after in zip([first, *channels[:-2]], channels[:-1], strict=True):
             layers += [
-                nn.ConvTranspose2d(before, after, config.kernel_size, 2, padding, bias=False),
+                DoublingConv2d(before, after, config.kernel_size),
                 norm(after, config.batch_norm),
                 SpatialDropout(),
                 nn.ReLU(inplace=True),
             ]
         last = channels[-2] if len(channels) > 1 else first
-        layers += [nn.ConvTranspose2d(last, channels[-1], config.kernel_size, 2, padding, bias=False), nn.Tanh()]
+        layers += [DoublingConv2d(last, channels[-1], config.kernel_size), nn.Tanh()]
         self.main = nn.Sequential(*layers)
 
     def forward(self, z: Tensor) -> Tensor:
@@ -125,7 +125,7 @@ class ConvDiscriminator(Network):
         ]
         for before, after in zip([first, *hidden[:-1]], hidden, strict=True):
             layers += [
-                nn.Conv2d(before, after, kernel_size, 2, padding, bias=False),
+                HalvingConv2d(before, after, kernel_size),
                 norm(after, batch_norm),
                 SpatialDropout(),
                 nn.LeakyReLU(LEAK, inplace=True),
