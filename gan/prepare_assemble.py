@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections import Counter
@@ -13,7 +14,7 @@ import numpy as np
 
 from gan.data import MANIFEST, WORK, DataError, read_manifest
 from gan.data_writer import describe_arrays
-from gan.prepare_store import Done, Store
+from gan.prepare_store import HEADER, Done, Store, rows_file
 from gan.sources import Entry, Source
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def choose(entries: list[Entry], store: Store) -> tuple[pd.DataFrame, pd.DataFra
     by_bytes: dict[str, str] = {}
     by_pixels: dict[str, str] = {}
     kept: list[Done] = []
-    rows: list[tuple[Any, ...]] = []
+    records: list[dict[str, Any]] = []
     for entry in entries:
         done = store.get(entry)
         if done is None:
@@ -44,11 +45,8 @@ def choose(entries: list[Entry], store: Store) -> tuple[pd.DataFrame, pd.DataFra
             by_bytes[r.sha256] = by_pixels[r.hashes[-1]] = entry.name
             kept.append(done)
         row = -1 if reason else len(kept) - 1
-        rows.append(
-            (r.name, r.stamp, row, reason, detail, r.sha256, " ".join(r.hashes), r.width, r.height, r.bad_pixels)
-        )
-    columns = ["name", "stamp", "row", "reason", "detail", "sha256", "hashes", "width", "height", "bad_pixels"]
-    ledger = pd.DataFrame(rows, columns=columns)
+        records.append({**vars(r), "row": row, "reason": reason, "detail": detail, "hashes": " ".join(r.hashes)})
+    ledger = pd.DataFrame(records)
     used = ledger[ledger["row"] >= 0].reset_index(drop=True)
     index = pd.DataFrame({"id": _ids(list(used["name"])), "source": used["name"]})
     return index.join(used[["sha256", "width", "height", "bad_pixels"]]), ledger, kept
@@ -77,20 +75,41 @@ def labelled(
     return join_table(index, read_table(table, table_key), key=table_key)
 
 
-def write_arrays(folder: Path, kept: list[Done], sizes: tuple[int, ...]) -> dict[str, Any]:
-    """Write one .npy per size and describe them as a manifest does."""
+def write_arrays(folder: Path, kept: list[Done], store: Store) -> dict[str, Any]:
+    """Write one .npy per size into `folder` and describe them as a manifest does.
+
+    Where the rows of the store are the images kept, in order, its files become the arrays and no pixel is copied.
+    """
     arrays, hashes = {}, {}
-    for k, size in enumerate(sizes):
+    last = store.get_pixels()
+    as_they_are = all(done.row == i and done.pixels is last for i, done in enumerate(kept))
+    for k, size in enumerate(store.sizes):
         path = folder / f"{size}.npy"
         shape = (len(kept), size, size, 3)
-        with path.open("wb") as stream:
-            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(stream, header)
-            for pixels, start, stop in _runs(kept):
-                stream.write(np.ascontiguousarray(pixels[k][start:stop]).data)
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        if as_they_are and len(header.getvalue()) == HEADER:
+            rows = rows_file(store.folder, size)
+            with rows.open("r+b") as stream:
+                stream.write(header.getvalue())
+                stream.truncate(HEADER + int(np.prod(shape)))
+            os.replace(rows, path)
+        else:
+            with path.open("wb") as stream:
+                stream.write(header.getvalue())
+                for pixels, start, stop in _runs(kept):
+                    stream.write(np.ascontiguousarray(pixels[k][start:stop]).data)
         arrays[size] = np.load(path, mmap_mode="r")
         hashes[size] = [bytes.fromhex(done.result.hashes[k]) for done in kept]
     return describe_arrays(arrays, hashes)
+
+
+def reclaim(folder: Path, rows: Path) -> None:
+    """Undo what an interrupted `write_arrays` moved from `rows` to `folder`."""
+    if folder.is_dir():
+        for path in folder.glob("*.npy"):
+            if not (rows / path.name).exists():
+                os.replace(path, rows / path.name)
 
 
 def _runs(kept: list[Done]) -> Iterator[tuple[list[Any], int, int]]:

@@ -22,11 +22,12 @@ from gan.data import FORMAT, INDEX, MANIFEST, VERSION, WORK, DataError, GalaxySe
 from gan.data_writer import software_versions, write_json
 from gan.decode_settings import DecodeSettings
 from gan.labels import read_table
-from gan.prepare_assemble import LEDGER, choose, labelled, publish, refusals, write_arrays
-from gan.prepare_store import Result, Store
+from gan.prepare_assemble import LEDGER, choose, labelled, publish, reclaim, refusals, write_arrays
+from gan.prepare_store import Result, Store, Task
 from gan.prepare_workers import Crew, Job
 from gan.sources import Entry, Source
 
+LOCK_PATIENCE = 5.0  # seconds
 PART_BYTES = 16 * 1024 * 1024
 Progress = Callable[[int, int, int], None]
 
@@ -135,12 +136,7 @@ def _locked(out: Path) -> Iterator[None]:
     except OSError as error:
         raise DataError(f"--out {out} cannot be written: {error.strerror or error}") from None
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(f"another preparation is writing to {out}") from None
-        except OSError:
-            pass  # a file system without locks
+        _lock(handle, out)
         if not os.access(out, os.W_OK | os.X_OK):
             raise DataError(f"--out {out} cannot be written: Permission denied")
         yield
@@ -201,6 +197,21 @@ class _Request:
         return before.get("labels_from") == self.labels_from
 
 
+def _lock(handle: int, out: Path) -> None:
+    """Lock `out`; workers whose parent was killed hold on for a moment longer, so wait a little."""
+    deadline = time.monotonic() + LOCK_PATIENCE
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise DataError(f"another preparation is writing to {out}") from None
+            time.sleep(0.1)
+        except OSError:
+            return  # a file system without locks
+
+
 def _prepare(request: _Request, jobs: int, progress: Progress, time_limit: float) -> Summary:
     request.look()
     if request.is_done():
@@ -209,7 +220,7 @@ def _prepare(request: _Request, jobs: int, progress: Progress, time_limit: float
     notes = []
     store = Store(request.out / WORK / "parts", request.settings.sizes)
     _open_plan(request)
-    store.read_parts()
+    store.read_parts(verify=True)
     if len(store):
         notes.append(f"went on from an interrupted run: {len(store):,} files were done already")
     if request.before is not None:
@@ -218,7 +229,7 @@ def _prepare(request: _Request, jobs: int, progress: Progress, time_limit: float
     if missing:
         done, total = len(request.entries) - len(missing), len(request.entries)
         crew = Crew(Job(request.source, request.settings, store.folder, time_limit), min(jobs, len(missing)))
-        tasks = _tasks(missing, request.settings.sizes, jobs)
+        tasks = _tasks(missing, request.settings.sizes, jobs, store.next_row)
         crew.run(tasks, lambda count, refused: progress(done + count, total, refused))
         store.read_parts()
     manifest = _assemble(request, store)
@@ -246,7 +257,7 @@ def _assemble(request: _Request, store: Store) -> dict[str, Any]:
     manifest = {
         "format": FORMAT,
         "version": VERSION,
-        **write_arrays(new, kept, request.settings.sizes),
+        **write_arrays(new, kept, store),
         "source": source,
         "transform": request.plan["transform"],
         "labels_from": request.labels_from,
@@ -308,6 +319,7 @@ def _open_plan(request: _Request) -> None:
     if there != request.plan:
         shutil.rmtree(work, ignore_errors=True)
     (work / "parts").mkdir(parents=True, exist_ok=True)
+    reclaim(work / "new", work / "parts")
     shutil.rmtree(work / "new", ignore_errors=True)
     (work / "new").mkdir()
     write_json(work / "plan.json", request.plan)
@@ -340,11 +352,11 @@ def _take_in(store: Store, request: _Request) -> list[str]:
     return [f"the source changed: {new:,} files are new, {changed:,} changed, {gone:,} gone"]
 
 
-def _tasks(entries: list[Entry], sizes: tuple[int, ...], jobs: int) -> list[list[Entry]]:
+def _tasks(entries: list[Entry], sizes: tuple[int, ...], jobs: int, row: int) -> list[Task]:
     """Divide entries into tasks: few enough bytes to be written at once, enough tasks to keep all workers busy."""
     most = max(1, PART_BYTES // sum(3 * size * size for size in sizes))
     length = max(1, min(most, 256, -(-len(entries) // (8 * jobs))))
-    return [entries[start : start + length] for start in range(0, len(entries), length)]
+    return [Task(entries[start : start + length], row + start) for start in range(0, len(entries), length)]
 
 
 def _nothing_usable(source: Source, refused: dict[str, Any]) -> str:

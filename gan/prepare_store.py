@@ -1,7 +1,8 @@
-"""Work that `gan.prepare` has done: parts on disk, from which the galaxy set is assembled at the end.
+"""Work that `gan.prepare` has done: rows of pixels on disk, and parts that say which image is in which row.
 
-A part holds the results of some entries, prepared pixels and refusals alike, and is written under another name first:
-whatever kills the program, a part is there whole or not at all, and nothing in it is done again.
+Each task has rows of its own in one file per size. Its pixels are written first, then its part, a small file that
+appears whole or not at all. Whatever kills the program, what a part names is there, and is not done again. If nothing
+was refused the rows are the arrays of the finished set already.
 """
 
 from __future__ import annotations
@@ -9,15 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from gan.data import image_hash
 from gan.sources import Entry
 
-MAGIC = b"galaxy-part 1\n"
+HEADER = 128  # bytes left free at the start of a file of rows, for the header of an .npy file
+FORMAT = 1
 
 
 @dataclass
@@ -49,45 +53,47 @@ class Result:
     bad_pixels: int = 0
 
 
-def write_part(folder: Path, results: list[Result], pixels: list[np.ndarray]) -> Path:
-    """Write results and the pixels of those that are images, one (k, size, size, 3) uint8 array for each size."""
-    header = {"results": [asdict(result) for result in results], "shapes": [array.shape for array in pixels]}
-    text = MAGIC + json.dumps(header).encode()
-    text += b" " * (-(len(text) + 1) % 64) + b"\n"
-    name = hashlib.sha256("\n".join(f"{r.name}\t{r.stamp}" for r in results).encode()).hexdigest()[:32]
-    path, temporary = folder / f"{name}.part", folder / f"{name}.{os.getpid()}"
+class Task(NamedTuple):
+    """Entries to do, and the first of the rows that are theirs."""
+
+    entries: list[Entry]
+    row: int
+
+
+def rows_file(folder: Path, size: int) -> Path:
+    """File of the rows of one size."""
+    return folder / f"{size}.npy"
+
+
+def write_part(folder: Path, task: Task, results: list[Result], pixels: Sequence[np.ndarray]) -> None:
+    """Write the results of a task: its images, (k, size, size, 3) uint8 for each size, to its first k rows."""
+    for array in pixels:
+        size = array.shape[1]
+        descriptor = os.open(rows_file(folder, size), os.O_WRONLY | os.O_CREAT, 0o644)
+        try:
+            data, at = array.data.cast("B"), HEADER + task.row * 3 * size * size
+            while data:
+                written = os.pwrite(descriptor, data, at)
+                data, at = data[written:], at + written
+        finally:
+            os.close(descriptor)
+    content = {"format": FORMAT, "row": task.row, "length": len(task.entries), "results": [vars(r) for r in results]}
+    name = hashlib.sha256("\n".join(f"{r.name}\t{r.stamp}" for r in results).encode("utf-8", "replace")).hexdigest()
+    temporary = folder / f"{name[:32]}.{os.getpid()}"
     try:
-        with temporary.open("wb") as stream:
-            stream.write(text)
-            for array in pixels:
-                stream.write(array.data)
-        os.replace(temporary, path)
+        temporary.write_text(json.dumps(content))
+        os.replace(temporary, folder / f"{name[:32]}.part")
     finally:
         temporary.unlink(missing_ok=True)
-    return path
 
 
-class Part:
-    """A part read back; `pixels[k]` is the (memory-mapped) array of the k-th size, its rows the images in order."""
-
-    def __init__(self, path: Path, sizes: tuple[int, ...]):
-        with path.open("rb") as stream:
-            if stream.readline() != MAGIC:
-                raise ValueError(f"{path} is not a part")
-            header = json.loads(stream.readline())
-            offset = stream.tell()
-        self.path = path
-        self.results = [Result(**result) for result in header["results"]]
-        shapes = [tuple(shape) for shape in header["shapes"]]
-        count = sum(not result.reason for result in self.results)
-        expected = [(count, size, size, 3) for size in sizes] if count else []
-        lengths = [int(np.prod(shape)) for shape in shapes]
-        if shapes != expected or path.stat().st_size != offset + sum(lengths):
-            raise ValueError(f"{path} does not hold what its header says")
-        self.pixels: list[np.ndarray] = []
-        for shape, length in zip(shapes, lengths, strict=True):
-            self.pixels.append(np.memmap(path, np.uint8, "r", offset, shape))
-            offset += length
+def open_rows(folder: Path, size: int) -> np.ndarray:
+    """All rows of one size that the file has, (n, size, size, 3) uint8, read-only memory map."""
+    path, length = rows_file(folder, size), 3 * size * size
+    count = (path.stat().st_size - HEADER) // length if path.exists() else 0
+    if count <= 0:
+        return np.empty((0, size, size, 3), np.uint8)
+    return np.memmap(path, np.uint8, "r", HEADER, (count, size, size, 3))
 
 
 @dataclass
@@ -105,14 +111,22 @@ class Store:
     Parameters
     ----------
     folder : Path
-        Where the parts are.
+        Where parts and rows are.
     sizes : tuple of int
         Image sizes, in the order of the settings.
+
+    Attributes
+    ----------
+    next_row : int
+        First row that belongs to no part.
     """
 
     def __init__(self, folder: Path, sizes: tuple[int, ...]):
         self.folder, self.sizes = folder, sizes
+        self.next_row = 0
         self._done: dict[tuple[str, str], Done] = {}
+        self._known: set[str] = set()
+        self._pixels: list[np.ndarray] = []
 
     def __len__(self) -> int:
         return len(self._done)
@@ -121,26 +135,54 @@ class Store:
         """What became of `entry` as it is now, or None if it was not done yet."""
         return self._done.get((entry.name, entry.stamp))
 
+    def get_pixels(self) -> list[np.ndarray]:
+        """The rows of the parts read last, for each size."""
+        return self._pixels
+
     def missing(self, entries: Iterable[Entry]) -> list[Entry]:
         """Entries that are not done."""
         return [entry for entry in entries if (entry.name, entry.stamp) not in self._done]
 
-    def read_parts(self) -> None:
-        """Take in all parts of the folder; one that is damaged is deleted, so that its images are done again."""
+    def read_parts(self, *, verify: bool = False) -> None:
+        """Take in the parts of the folder that are new to this store.
+
+        With `verify`, pixels are compared with their hashes. A part that is damaged is deleted: it is done again.
+        """
+        pixels = self._pixels = [open_rows(self.folder, size) for size in self.sizes]
         for path in sorted(self.folder.glob("*.part")):
+            if path.name in self._known:
+                continue
             try:
-                part = Part(path, self.sizes)
-            except (ValueError, KeyError, TypeError, UnicodeDecodeError):
+                part = json.loads(path.read_bytes())
+                results = [Result(**result) for result in part["results"]]
+                row, length = int(part["row"]), int(part["length"])
+                sound = part["format"] == FORMAT and (not verify or _sound(results, row, pixels))
+            except (ValueError, KeyError, TypeError, AttributeError):
+                sound = False
+            if not sound:
                 path.unlink()
                 continue
-            self.add(part.results, part.pixels)
+            self.add(results, pixels, row)
+            self.next_row = max(self.next_row, row + length)
+            self._known.add(path.name)
         for path in self.folder.iterdir():
-            if path.suffix != ".part":  # half-written by a process that was killed
+            if path.suffix not in (".part", ".npy"):  # half-written by a process that was killed
                 path.unlink()
 
-    def add(self, results: list[Result], pixels: list[np.ndarray]) -> None:
-        """Take in results whose images are the rows of `pixels`, in order."""
-        row = 0
+    def add(self, results: list[Result], pixels: list[np.ndarray], row: int = 0) -> None:
+        """Take in results whose images are the rows of `pixels` from `row` on, in order."""
         for result in results:
             self._done[result.name, result.stamp] = Done(result, pixels, row)
             row += not result.reason
+
+
+def _sound(results: list[Result], row: int, pixels: list[np.ndarray]) -> bool:
+    """Whether the rows hold the pixels that the results describe."""
+    for result in results:
+        if result.reason:
+            continue
+        for array, known in zip(pixels, result.hashes, strict=True):
+            if row >= len(array) or image_hash(array[row]).hex() != known:
+                return False
+        row += 1
+    return True

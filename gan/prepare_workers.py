@@ -18,7 +18,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from PIL import Image
 from gan.data import DataError, image_hash
 from gan.decode import decode
 from gan.decode_settings import DecodeSettings
-from gan.prepare_store import Result, write_part
+from gan.prepare_store import Result, Task, write_part
 from gan.refusals import Refused
 from gan.sources import Entry, Read, Source
 
@@ -65,12 +65,12 @@ def prepare_entry(read: Read, entry: Entry, settings: DecodeSettings) -> tuple[R
     return result, decoded.pixels
 
 
-def work(job: Job, task: list[Entry], read: Read, at: Callable[[int], None]) -> tuple[int, int]:
+def work(job: Job, task: Task, read: Read, at: Callable[[int], None]) -> tuple[int, int]:
     """Do one task and write its part; returns the number of images and of refusals."""
     results = []
-    arrays = [np.empty((len(task), size, size, 3), np.uint8) for size in job.settings.sizes]
+    arrays = [np.empty((len(task.entries), size, size, 3), np.uint8) for size in job.settings.sizes]
     count = 0
-    for number, entry in enumerate(task):
+    for number, entry in enumerate(task.entries):
         at(number)
         result, pixels = prepare_entry(read, entry, job.settings)
         results.append(result)
@@ -78,8 +78,8 @@ def work(job: Job, task: list[Entry], read: Read, at: Callable[[int], None]) -> 
             for array, image in zip(arrays, pixels, strict=True):
                 array[count] = image
             count += 1
-    write_part(job.parts, results, [array[:count] for array in arrays] if count else [])
-    return count, len(task) - count
+    write_part(job.parts, task, results, [array[:count] for array in arrays] if count else [])
+    return count, len(results) - count
 
 
 def _main(job: Job, pipe: Any, position: Any, slot: int) -> None:
@@ -120,7 +120,7 @@ class _Worker:
     slot: int
     process: Any
     pipe: Any
-    task: list[Entry] = field(default_factory=list)
+    task: Task | None = None
     seen: int = -1  # position when last looked at
     since: float = 0.0  # when it was first seen there
 
@@ -139,14 +139,14 @@ class Crew:
         self.job = job
         self.done = self.refused = 0
         self._position = CONTEXT.RawArray("q", jobs)
-        self._tasks: deque[list[Entry]] = deque()
+        self._tasks: deque[Task] = deque()
         self._suspects: set[Entry] = set()
         self._idle_deaths = 0
         self._workers: list[_Worker] = []
         for slot in range(jobs):
             self._workers.append(self._start(slot))
 
-    def run(self, tasks: list[list[Entry]], progress: Callable[[int, int], None]) -> None:
+    def run(self, tasks: list[Task], progress: Callable[[int, int], None]) -> None:
         """Do all `tasks`; `progress(done, refused)` is called a few times per second.
 
         Raises
@@ -228,22 +228,23 @@ class Crew:
         images, refused = answer
         self.done, self.refused = self.done + images + refused, self.refused + refused
         self._idle_deaths = 0
-        worker.task = []
+        worker.task = None
 
     def _replace(self, worker: _Worker, reason: str, detail: str) -> None:
         """A worker died at an entry of its task, or was killed for hanging at it: see to all of them, start another."""
         number, task = self._position[worker.slot], worker.task
         if task and number >= 0:
-            culprit = task[number]
+            culprit = task.entries[number]
+            rest = task.entries[:number] + task.entries[number + 1 :]
+            alone = Task([culprit], task.row + len(rest))
             if culprit in self._suspects or reason == "timeout":
-                write_part(self.job.parts, [Result(culprit.name, culprit.stamp, reason, detail)], [])
+                write_part(self.job.parts, alone, [Result(culprit.name, culprit.stamp, reason, detail)], [])
                 self.done, self.refused = self.done + 1, self.refused + 1
             else:
                 self._suspects.add(culprit)
-                self._tasks.append([culprit])
-            rest = task[:number] + task[number + 1 :]
+                self._tasks.append(alone)
             if rest:
-                self._tasks.appendleft(rest)
+                self._tasks.appendleft(Task(rest, task.row))
         else:
             self._idle_deaths += 1
             if self._idle_deaths > MAX_STARTS_WITHOUT_WORK:

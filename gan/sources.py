@@ -64,15 +64,13 @@ class Source:
     def entries(self, *, skip: Path | None = None) -> list[Entry]:
         """All files below the folder by name, hidden ones and those below `skip` left out."""
         found = []
-        for folder, folders, files in os.walk(self.path):
-            here = Path(folder)
-            folders[:] = sorted(f for f in folders if not f.startswith(".") and here / f != skip)
+        root = str(self.path)
+        for folder, folders, files in os.walk(root):
+            folders[:] = [f for f in folders if not f.startswith(".") and os.path.join(folder, f) != str(skip)]
+            below = os.path.relpath(folder, root).replace(os.sep, "/") + "/" if folder != root else ""
             for name in files:
-                if name.startswith("."):
-                    continue
-                status = _stat(here / name)
-                stamp = f"{status.st_size}-{status.st_mtime_ns}" if status else "gone"
-                found.append(Entry((here / name).relative_to(self.path).as_posix(), stamp))
+                if not name.startswith("."):
+                    found.append(Entry(below + name, _stamp(os.path.join(folder, name))))
         return sorted(found)
 
     @contextlib.contextmanager
@@ -85,27 +83,31 @@ class Source:
         return {}
 
     def _read_file(self, entry: Entry) -> bytes:
-        path = self.path / entry.name
-        status = _stat(path)
-        if status is None:
-            raise Refused("unreadable", "no such file any more")
-        if not stat.S_ISREG(status.st_mode):
-            raise Refused("unreadable", "not a regular file")
-        if status.st_size == 0:
-            raise Refused("empty")
-        if status.st_size > MAX_BYTES:
-            raise Refused("too-large", f"{status.st_size:,} bytes; accepted: up to {MAX_BYTES:,}")
         try:
-            return path.read_bytes()
+            with open(f"{self.path}/{entry.name}", "rb", buffering=0, opener=_open_at_once) as stream:
+                status = os.fstat(stream.fileno())
+                if not stat.S_ISREG(status.st_mode):
+                    raise Refused("unreadable", "not a regular file")
+                if status.st_size == 0:
+                    raise Refused("empty")
+                if status.st_size > MAX_BYTES:
+                    raise Refused("too-large", f"{status.st_size:,} bytes; accepted: up to {MAX_BYTES:,}")
+                return stream.read()
         except OSError as error:
             raise Refused("unreadable", error.strerror or str(error)) from None
 
 
-def _stat(path: Path) -> os.stat_result | None:
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting for the other end of a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _stamp(path: str) -> str:
     try:
-        return path.stat()
+        status = os.stat(path)
     except OSError:
-        return None
+        return "gone"
+    return f"{status.st_size}-{status.st_mtime_ns}"
 
 
 @dataclass(frozen=True)

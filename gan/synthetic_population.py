@@ -58,7 +58,9 @@ def _draw_shape(rng: np.random.Generator, p: Parameters, n: int) -> None:
     p["bulge_ellipticity"] = np.where(disc, 0.6 * p["ellipticity"], p["ellipticity"])
     p["theta"] = rng.uniform(0, np.pi, n)  # of the major axis, from x towards y
     scatter = np.exp(0.2 * rng.standard_normal(n))
-    p["radius"] = np.where(disc, 4.45, 3.35) * scatter * (1 + 0.25 * p["ellipticity"])  # half-light, along the major axis
+    p["radius"] = (
+        np.where(disc, 4.45, 3.35) * scatter * (1 + 0.25 * p["ellipticity"])
+    )  # half-light, along the major axis
     p["bulge_radius"] = np.where(disc, p["radius"] * rng.uniform(0.2, 0.5, n), p["radius"])
     p["x"], p["y"] = rng.normal(0, 0.25, (2, n))
     p["flux"] = 9800 * np.exp(0.42 * rng.standard_normal(n)) * scatter**1.2

@@ -15,8 +15,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from gan import prepare_workers
+from gan import prepare_run, prepare_workers
 from gan.data import GalaxySet
+from gan.data_writer import write_json
 from gan.decode_settings import DecodeSettings
 from gan.prepare import main
 from gan.prepare_run import prepare
@@ -24,6 +25,7 @@ from gan.sources import open_source
 from gan.synthetic import draw
 
 SIDE = 40
+TRANSFORM_16 = DecodeSettings(sizes=(16,)).as_dict()
 
 
 def jpeg(image, form="JPEG"):
@@ -281,7 +283,6 @@ def test_interrupted_and_run_again_it_goes_on(folder, tmp_path, capsys, number):
     parts = list((out / ".prepare" / "parts").glob("*.part"))
     assert parts and not (out / "manifest.json").exists()
     (out / ".prepare" / "parts" / "half.123").write_bytes(b"left by a killed worker")
-    time.sleep(1.5 if number == signal.SIGKILL else 0)  # orphans notice and leave
     assert run(folder, "--out", out, "--sizes", 16) == 0
     assert "went on from an interrupted run" in capsys.readouterr().out
     galaxy_set = GalaxySet.open(out)
@@ -301,16 +302,42 @@ def test_an_unfinished_preparation_with_other_settings_is_not_mixed_in(folder, t
     assert GalaxySet.open(out).sizes == (32,)
 
 
-def test_a_damaged_part_is_done_again(folder, tmp_path):
+@pytest.mark.parametrize("damage", ["part", "rows", "end of the rows"])
+def test_damaged_work_is_done_again(folder, tmp_path, damage):
     out = tmp_path / "set"
     process = start_slowly(folder, out)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
-    part = next((out / ".prepare" / "parts").glob("*.part"))
-    part.write_bytes(part.read_bytes()[:-10])
+    if damage == "part":
+        part = next((out / ".prepare" / "parts").glob("*.part"))
+        part.write_bytes(part.read_bytes()[:-10])
+    else:
+        rows = out / ".prepare" / "parts" / "16.npy"
+        content = bytearray(rows.read_bytes())
+        content[128] ^= 1
+        rows.write_bytes(content[:-5] if damage == "end of the rows" else content)
     assert run(folder, "--out", out, "--sizes", 16) == 0
     GalaxySet.open(out).verify()
+    check_against_pillow(GalaxySet.open(out), folder)
     assert len(GalaxySet.open(out)) == 48
+
+
+def test_killed_between_the_last_image_and_the_manifest(folder, tmp_path, monkeypatch, capsys):
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    out = tmp_path / "set"
+    monkeypatch.setattr(
+        prepare_run, "write_json", lambda path, value: killed() if path.name == "manifest.json" else None
+    )
+    assert run(folder, "--out", out, "--sizes", 16) == 130
+    monkeypatch.undo()
+    write_json(out / ".prepare" / "plan.json", {"source": str(folder), "key": None, "transform": TRANSFORM_16})
+    capsys.readouterr()
+    assert run(folder, "--out", out, "--sizes", 16) == 0
+    assert "48 files were done already" in capsys.readouterr().out
+    GalaxySet.open(out).verify()
+    check_against_pillow(GalaxySet.open(out), folder)
 
 
 def test_killed_while_publishing_it_finishes_that_first(folder, tmp_path):
@@ -325,7 +352,8 @@ def test_killed_while_publishing_it_finishes_that_first(folder, tmp_path):
     assert GalaxySet.open(out).content_hash == expected and (out / "16.npy").stat().st_mtime_ns == before
 
 
-def test_two_at_once_do_not_mix(folder, tmp_path, capsys):
+def test_two_at_once_do_not_mix(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(prepare_run, "LOCK_PATIENCE", 0.2)
     process = start_slowly(folder, tmp_path / "set")
     assert run(folder, "--out", tmp_path / "set", "--sizes", 16) == 2
     assert "another preparation is writing" in capsys.readouterr().err
