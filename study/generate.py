@@ -90,6 +90,8 @@ def generate(
     writer = make_writer(kind, out, count=count, shape=shape, facts=_header_facts(model, seed, turn))
     folder = GenerationFolder(out, request)
     blocks = -(-count // size)
+    if not out.exists():
+        _check_space(out, kind, count * int(np.prod(shape)))
     if folder.open():
         _check_complete(out, writer, blocks)
         return read_manifest(out)
@@ -204,7 +206,8 @@ def _header_facts(model: Model, seed: int, turn: str) -> dict[str, Any]:
 
 
 def _check_space(out: Path, kind: str, pixels: int) -> None:
-    needed, free = int(pixels * ON_DISK[kind]), shutil.disk_usage(out).free
+    there = next(path for path in (out, *out.resolve().parents) if path.exists())
+    needed, free = int(pixels * ON_DISK[kind]), shutil.disk_usage(there).free
     if needed > free:
         raise InputError(f"--out {out}: at least {needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free")
 

@@ -65,11 +65,11 @@ def load_model(model: str, enlarge: str | None = None, *, tracking_uri: str | No
             origin = {"model": _origin(model, file, as_dict(config))}
             if enlarge is None:
                 return Model(network, config.image_size, config.channels, origin)
-            from gan.chain import Chain
-
             file = find_model(enlarge, Path(folder), tracking_uri=tracking_uri)
             enlarger, second = load_enlarger(file)
             origin["enlarge"] = _origin(enlarge, file, as_dict(second))
+            from gan.chain import Chain
+
             return Model(Chain(network, enlarger), second.image_size, second.channels, origin)
         except (CheckpointError, FieldError) as error:
             raise InputError(str(error)) from None
