@@ -27,6 +27,8 @@ QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "GIT_PYTHON_REFRESH": "quiet",
+    "RAY_preload_python_modules": "torch,ray.train.torch,pandas,numba,gan.training",
+    "RAY_prestart_worker_first_driver": "0",
 }
 SPARE_CPUS_PER_TRIAL = 1
 
@@ -80,6 +82,24 @@ def start(address: str | None, placement: Placement | None) -> tuple[Node, ...]:
     return tuple(
         Node(n["Resources"].get("CPU", 0.0), n["Resources"].get("GPU", 0.0)) for n in ray.nodes() if n["Alive"]
     )
+
+
+def keep_warm(count: int) -> None:
+    """Have `count` idle worker processes with torch imported; returns at once.
+
+    A trial's worker then starts in a tenth of a second instead of several. Called when a trial has its
+    workers, so that the next trial's start while it trains.
+    """
+    import ray
+
+    @ray.remote(num_cpus=0, max_retries=0)
+    def wait(seconds: float) -> None:
+        import time
+
+        time.sleep(seconds)
+
+    for _ in range(count):
+        wait.remote(0.5)
 
 
 def _short_temp_dir() -> str | None:

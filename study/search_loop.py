@@ -11,6 +11,7 @@ from typing import Any
 import optuna
 from ray import tune
 
+from study.cluster import keep_warm
 from study.config import Study
 from study.plan import Placement
 from study.progress import Progress
@@ -52,6 +53,7 @@ def search(
     halving = make_halving(study)
     if halving is not None:
         halving.replay(replayable(study, history))
+    keep_warm(placement.concurrent * (1 + study.resources.workers))
     tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
@@ -66,7 +68,7 @@ def search(
             name=time.strftime("%Y%m%d-%H%M%S"),
             storage_path=str(folder / "tune"),
             verbose=0,
-            callbacks=[Listener(tracker, progress)],
+            callbacks=[Listener(tracker, progress, study.resources.workers)],
             failure_config=tune.FailureConfig(max_failures=MAX_TRIAL_FAILURES),
         ),
     ).fit()
@@ -88,8 +90,9 @@ def make_halving(study: Study) -> SuccessiveHalving | None:
 class Listener(tune.Callback):
     """Passes Tune's events on, on Tune's own thread: nothing here may take long."""
 
-    def __init__(self, tracker: Tracker, progress: Progress):
-        self.tracker, self.progress = tracker, progress
+    def __init__(self, tracker: Tracker, progress: Progress, workers: int):
+        self.tracker, self.progress, self.workers = tracker, progress, workers
+        self._warmed: set[str] = set()
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         """A trial begins or goes on."""
@@ -97,7 +100,10 @@ class Listener(tune.Callback):
         self.progress.started(trial.config)
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
-        """A trial reported."""
+        """A trial reported; its workers hold their processes now, so the next trial's are started beside them."""
+        if trial.trial_id not in self._warmed:
+            self._warmed.add(trial.trial_id)
+            keep_warm(self.workers)
         self.tracker.trial_result(trial.config, result)
         self.progress.reported(trial.config, result)
 

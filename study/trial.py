@@ -1,8 +1,8 @@
 """A trial: a Ray Tune function that runs one Ray Train `TorchTrainer`.
 
-Ray documents this with three processes that each import torch (the trial, Train's controller, the worker) and two
-helper actors. The controller only polls and decides, so here it runs inside the trial's own process, and reports go
-to Tune from there without a queue between.
+Ray documents this with three processes that each start and import torch (the trial, Train's controller, the worker).
+Here the controller, which only polls and decides, runs inside the trial's process, and reports go to Tune from there;
+and the worker is a process of Ray's pool that has torch imported already (`study.cluster.keep_warm`).
 """
 
 from __future__ import annotations
@@ -73,12 +73,23 @@ def _report_to_tune() -> Any:
 def _inline_trainer() -> type:
     from ray.train.torch import TorchTrainer
     from ray.train.v2._internal.execution.controller import TrainController
+    from ray.train.v2._internal.execution.worker_group import WorkerGroup
+
+    class PooledWorkerGroup(WorkerGroup):
+        """Workers without a runtime environment of their own, so that Ray hands out a process that already runs."""
+
+        @staticmethod
+        def _get_worker_runtime_env(custom_runtime_env: Any) -> Any:
+            return dict(custom_runtime_env)
+
+    class InlineController(TrainController):
+        worker_group_cls = PooledWorkerGroup
 
     class InlineTrainer(TorchTrainer):
         """A `TorchTrainer` whose controller runs in the calling process instead of an actor of its own."""
 
         def _initialize_and_run_controller(self, **kwargs: Any) -> Any:
-            controller = TrainController(**kwargs)
+            controller = InlineController(**kwargs)
             try:
                 asyncio.run(controller.run())
                 return controller.get_result()
