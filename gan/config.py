@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 Placement = Literal["none", "generator", "discriminator", "both", "discriminator_last"]
 Precision = Literal["auto", "float32", "bfloat16"]
+LongSkip = Literal["released", "equation_19"]
 
 
 class FieldError(ValueError):
@@ -54,22 +55,27 @@ class ModelConfig:
     Attributes
     ----------
     family : str
-        Name of a registered family (`gan.models.FAMILIES`); `"dcgan"` is the paper's Table 1.
+        Name of a registered family (`gan.models.FAMILIES`): `"dcgan"` is the paper's Table 1, `"stackgan"` its
+        Stage-II, which enlarges images of half the side (F&M App. B).
     image_size : int
         Side of the square images in pixels; a power of two, 16 to 512. Depth follows from it.
     channels : int
         Number of image bands, 1 or more.
     latent_dim : int
-        Dimension of the standard normal noise `z` (paper: 100).
+        Dimension of the standard normal noise `z` (paper: 100). Families that take images have none and ignore it.
     width : int
         Channels of the generator's last hidden layer, next to the image
         (so `8 * width` at its first hidden layer for 64 px, `16 * width` for 128 px).
+        For `stackgan`, channels of the trunk.
     discriminator_width : int or None
         Channels of the discriminator's first layer; None means `width`.
     kernel_size : int
         Kernel of every stride-2 convolution, 4 or 6 (F&M sec. 3.2).
     batch_norm : bool
         Batch normalisation in all layers but the first and the last.
+    long_skip : {"released", "equation_19"}
+        `stackgan` only: whether the long skip is added after the last residual convolution's ReLU, as the authors'
+        released code and weights do, or before it, as F&M eq. 19 says.
     """
 
     family: str = "dcgan"
@@ -80,6 +86,7 @@ class ModelConfig:
     discriminator_width: int | None = None
     kernel_size: int = 4
     batch_norm: bool = True
+    long_skip: LongSkip = "released"
 
     def __post_init__(self):
         require(
@@ -98,6 +105,9 @@ class ModelConfig:
             "1 or more, or null for the same as width",
         )
         require(self.kernel_size in (4, 6), "kernel_size", self.kernel_size, "4 or 6")
+        require(
+            self.long_skip in ("released", "equation_19"), "long_skip", self.long_skip, '"released" or "equation_19"'
+        )
 
     @property
     def effective_discriminator_width(self) -> int:
@@ -170,6 +180,9 @@ class TrainConfig:
     precision : {"auto", "float32", "bfloat16"}
         Arithmetic of the forward and backward pass; weights and optimiser are float32 always.
         `auto` takes bfloat16 where the hardware computes with it.
+    lambda_adversarial, lambda_dual : float
+        Weights of the adversarial and of the dual term in the generator's loss, for families that take images
+        (F&M eq. 3, 4: 0.001 and 1); ignored by the others.
     seed : int
         Every random stream of the trial derives from it.
     """
@@ -185,6 +198,8 @@ class TrainConfig:
     ema_decay: float | None = None
     flips: bool = True
     precision: Precision = "auto"
+    lambda_adversarial: float = 0.001
+    lambda_dual: float = 1.0
     seed: int = 0
 
     def __post_init__(self):
@@ -213,6 +228,9 @@ class TrainConfig:
         require(
             self.ema_decay is None or 0 < self.ema_decay < 1, "ema_decay", self.ema_decay, "a number in (0, 1), or null"
         )
+        for name in ("lambda_adversarial", "lambda_dual"):
+            value = getattr(self, name)
+            require(0 <= value < math.inf, name, value, "0 or a positive number")
         require(self.seed >= 0, "seed", self.seed, "0 or more")
 
 

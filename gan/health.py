@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-LOOK_IMAGES, LOOK_SEED = 64, 0
+LOOK_IMAGES, LOOK_BLOCK, LOOK_SEED = 64, 16, 0
 NORM_IMAGES, NORM_SEED = 512, 1
 BLOCK = 64
 REAL_IMAGES = 256
@@ -68,7 +68,7 @@ class Health:
         problem : str or None
             The collapse in words.
         """
-        spread, contrast = spread_and_contrast(generator(inputs))
+        spread, contrast = spread_and_contrast(torch.cat([generator(part) for part in inputs.split(LOOK_BLOCK)]))
         spread = spread / self.real_spread if self.real_spread else float("nan")
         contrast = contrast / self.real_contrast if self.real_contrast else float("nan")
         self._alike = self._alike + 1 if steps > WARM_UP_STEPS and (spread < ALIKE or contrast < ALIKE) else 0

@@ -1,4 +1,4 @@
-"""Drawing galaxies from a trained generator.
+"""Drawing galaxies from a trained generator, and enlarging images with one.
 
 Image i of a seed is always the same, whatever else is drawn with it: its noise is a function of (seed, i),
 batch norms use their running statistics, and the network always sees aligned blocks of the same number of images.
@@ -10,7 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gan.batches import to_unit
+
 BLOCK = 64  # images that go through the network together, always
+ENLARGE_BLOCK = 16
 
 
 def noise(seed: int, start: int, n: int, latent_dim: int) -> np.ndarray:
@@ -91,3 +94,48 @@ def sample(
     finally:
         generator.train(was_training)
     return np.concatenate(parts)[start - begin : start - begin + n]
+
+
+@torch.inference_mode()
+def enlarge(generator: nn.Module, images: np.ndarray, *, device: torch.device | str | None = None) -> np.ndarray:
+    """Enlarge images with a generator that takes images (Stage-II).
+
+    Parameters
+    ----------
+    generator : Module
+        Takes `(N, C, s, s)` in [0, 1], returns `(N, C, S, S)` in [-1, 1]. Used in evaluation mode, left as it was.
+    images : ndarray, (n, s, s, C) uint8
+        A memory map is read block by block.
+    device : device or None
+        Where to compute, in float32; None: where the generator is. The generator is moved there.
+
+    Returns
+    -------
+    ndarray, (n, S, S, C) uint8
+        Each depends on its own input only.
+
+    Raises
+    ------
+    ValueError
+        The images are not uint8, or not of the side that the generator takes.
+    """
+    side: int = generator.input_size  # type: ignore[assignment]
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:3] != (side, side):
+        raise ValueError(
+            f"images of shape {images.shape} {images.dtype}: this generator enlarges (n, {side}, {side}, C) uint8"
+        )
+    place = torch.device(device) if device is not None else network_device(generator)
+    generator.to(place)
+    was_training = generator.training
+    generator.eval()
+    out: int = generator.image_size  # type: ignore[assignment]
+    enlarged = np.empty((len(images), out, out, images.shape[3]), np.uint8)
+    try:
+        for first in range(0, len(images), ENLARGE_BLOCK):
+            rows = np.arange(first, first + ENLARGE_BLOCK).clip(max=len(images) - 1)
+            block = to_unit(torch.from_numpy(np.asarray(images[rows])).to(place))
+            kept = enlarged[first : first + ENLARGE_BLOCK]
+            kept[:] = to_uint8(generator(block))[: len(kept)].cpu().numpy()
+    finally:
+        generator.train(was_training)
+    return enlarged

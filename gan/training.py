@@ -50,6 +50,8 @@ class EpochResult:
         Completed epochs, this one included.
     loss_generator, loss_discriminator : float
         Means over the epoch's steps; the discriminator's is the sum over real and generated images.
+    loss_dual : float or None
+        The dual term of the generator's loss (F&M eq. 4) without its weight; None for families without one.
     score_real, score_fake : float
         Mean of D(x) and of D(G(z)) as the discriminator step saw them, probabilities.
     images_per_second : float
@@ -73,6 +75,7 @@ class EpochResult:
     epoch: int
     loss_generator: float
     loss_discriminator: float
+    loss_dual: float | None
     score_real: float
     score_fake: float
     images_per_second: float
@@ -197,7 +200,7 @@ class Trainer:
         """Train on every batch once, and look whether the result is worth going on."""
         started = time.perf_counter()
         p, lr = self._apply_schedules()
-        sums = torch.zeros(4, device=self.device)
+        sums = torch.zeros(5, device=self.device)
         done, problem = 0, None
         for done, batch in enumerate(self.batches.epoch(), start=1):
             sums += self._step(batch)
@@ -216,6 +219,7 @@ class Trainer:
             epoch=self.epoch,
             loss_discriminator=float(means[0]),
             loss_generator=float(means[1]),
+            loss_dual=None if self.family.input_size is None else float(means[4]),
             score_real=float(means[2]),
             score_fake=float(means[3]),
             images_per_second=done * self.train_config.batch_size / trained,
@@ -242,7 +246,7 @@ class Trainer:
         return p, schedules.learning_rate(config.lr, config.lr_half_life, self.epoch)
 
     def _step(self, batch: dict[int, Tensor]) -> Tensor:
-        """One step of each network; returns (loss D, loss G, D(x), D(G(z))) without waiting for them."""
+        """One step of each network; returns (loss D, loss G, D(x), D(G(z)), dual term) without waiting for them."""
         config, total = self.train_config, self.train_config.batch_size
         real = to_signed(batch[self.model.image_size])
         if self.family.input_size is None:
@@ -265,13 +269,16 @@ class Trainer:
         self.discriminator.requires_grad_(False)
         with self._autocast():
             logits = self.discriminator(fake)
-        loss_g = losses.generator_loss(logits)
+        loss_g, dual = losses.generator_loss(logits), torch.zeros((), device=self.device)
+        if self.family.input_size is not None:
+            dual = losses.dual_loss(real, fake)
+            loss_g = config.lambda_adversarial * loss_g + config.lambda_dual * dual
         self._descend(self.optimizer_generator, loss_g)
         self._steps_done += 1
         if self.average is not None:
             self._follow(self.average)
         scores = real_logits.detach().float().sigmoid().mean(), fake_logits.detach().float().sigmoid().mean()
-        return torch.stack([loss_d.detach(), loss_g.detach(), *scores])
+        return torch.stack([loss_d.detach(), loss_g.detach(), *scores, dual.detach()])
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype is torch.bfloat16)

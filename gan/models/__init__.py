@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 
 from gan.config import ModelConfig, require
-from gan.models import dcgan
+from gan.models import dcgan, stackgan
 from gan.models.layers import Network, initialise, parameter_count
 
 __all__ = ["FAMILIES", "Family", "Network", "build", "check", "parameter_count"]
@@ -41,6 +41,13 @@ class Family:
 
 FAMILIES: dict[str, Family] = {
     "dcgan": Family(generator=dcgan.generator, discriminator=dcgan.discriminator),
+    "stackgan": Family(
+        generator=stackgan.generator,
+        discriminator=stackgan.discriminator,
+        generator_input="image",
+        input_size=stackgan.input_size,
+        check=stackgan.check,
+    ),
 }
 
 

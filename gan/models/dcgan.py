@@ -67,7 +67,7 @@ class Generator(Network):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
-        self.latent_dim = config.latent_dim
+        self.latent_dim, self.image_size = config.latent_dim, config.image_size
         first, *channels = generator_channels(config)
         layers: list[nn.Module] = [FromPoint(config.latent_dim, first, BASE, 1, 0, bias=False), nn.ReLU(inplace=True)]
         for before, after in zip([first, *channels[:-2]], channels[:-1], strict=True):

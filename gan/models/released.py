@@ -18,14 +18,34 @@ class LayoutError(ValueError):
 def config_of(weights: Mapping[str, Tensor]) -> ModelConfig:
     """The config of the generator that `weights` belong to.
 
-    Recognised are the layouts of the authors' `dcgan_G.pth` (convolutions `main.0, 2, 6, ...`), at any size and width.
+    Recognised are the layouts of the authors' `dcgan_G.pth` (convolutions `main.0, 2, 6, ...`), at any size and width,
+    and of their `stackgan_G.pth` (`preprocessing.0`, `residual.0`, ...), at any width. The latter's weights do not
+    tell the side, taken to be 128 px, nor the place of the long skip, taken to be that of the released code.
 
     Raises
     ------
     LayoutError
         Neither layout.
     """
-    return _dcgan(weights)
+    return _stackgan(weights) if "preprocessing.0.weight" in weights else _dcgan(weights)
+
+
+def _stackgan(weights: Mapping[str, Tensor]) -> ModelConfig:
+    first = weights["preprocessing.0.weight"]
+    if first.ndim != 4:
+        raise LayoutError(f"weights that fit no Stage-II generator: preprocessing.0.weight has {first.ndim} dimensions")
+    width, channels, kernel_size, _ = first.shape
+    try:
+        return ModelConfig(
+            family="stackgan",
+            image_size=128,
+            width=width,
+            channels=channels,
+            kernel_size=kernel_size,
+            batch_norm="ending_residual.1.weight" in weights,
+        )
+    except FieldError as error:
+        raise LayoutError(f"weights that fit no Stage-II generator: {error}") from None
 
 
 def _dcgan(weights: Mapping[str, Tensor]) -> ModelConfig:
@@ -34,7 +54,8 @@ def _dcgan(weights: Mapping[str, Tensor]) -> ModelConfig:
     expected = [0] + [2 + 4 * i for i in range(len(numbers) - 1)]
     if len(numbers) != len(kernels) or numbers != expected or len(numbers) < 3:
         raise LayoutError(
-            "weights of an unknown layout: expected the convolutions main.0, main.2, main.6, ... of a DCGAN generator, "
+            "weights of an unknown layout: expected the convolutions main.0, main.2, main.6, ... of a DCGAN generator "
+            "or preprocessing.0, residual.0, ... of a Stage-II generator, "
             f"found {', '.join(list(kernels)[:6]) or 'none'}"
         )
     first, last = kernels["main.0.weight"], kernels[f"main.{numbers[-1]}.weight"]

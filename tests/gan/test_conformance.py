@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,17 @@ def dcgan_parameters(config: ModelConfig) -> tuple[int, int]:
     return generator, discriminator
 
 
+def stackgan_parameters(config: ModelConfig) -> tuple[int, int]:
+    """Closed form, from F&M Table 1: 13 square 3 x 3 layers in the trunk, a head of 4 W."""
+    k2, w, c, dw = config.kernel_size**2, config.width, config.channels, config.effective_discriminator_width
+    generator = k2 * c * w + 13 * 9 * w * w + 9 * 4 * w * w + 9 * 4 * w * c
+    generator += (2 * 13 * w + 2 * 4 * w) * config.batch_norm
+    hidden = layer_count(config.image_size) - 1
+    widths = [dw, 2 * dw, 4 * dw] if hidden == 3 else [dw] + [2 * dw] * (hidden - 3) + [4 * dw, 8 * dw]
+    discriminator = k2 * (c * dw + sum(a * b for a, b in itertools.pairwise(widths))) + 16 * widths[-1]
+    return generator, discriminator + 2 * sum(widths[1:]) * config.batch_norm
+
+
 @dataclass(frozen=True)
 class Case:
     """One family: a config that trains in a moment, changes it must bear, and its parameter counts."""
@@ -57,6 +69,19 @@ CASES = {
             {"image_size": 512, "width": 1},
         ),
         parameters=dcgan_parameters,
+    ),
+    "stackgan": Case(
+        small=ModelConfig(family="stackgan", image_size=32, width=4),
+        variants=(
+            {},
+            {"long_skip": "equation_19"},
+            {"width": 5, "discriminator_width": 3, "channels": 1},
+            {"channels": 5, "kernel_size": 6},
+            {"image_size": 64, "width": 2, "batch_norm": False},
+            {"image_size": 128, "width": 2},
+            {"image_size": 256, "width": 1},
+        ),
+        parameters=stackgan_parameters,
     ),
 }
 
