@@ -1,6 +1,6 @@
 """What an evaluation costs in this process and by Ray Data, and where the rule of `eval.stage` puts the line.
 
-    python benchmarks/stage.py [--images 600] [--size 64] [--rounds 3]
+    python -m benchmarks.stage [--images 600] [--size 64] [--rounds 3]
 
 The same images are measured in turn in this process and by Ray Data on the same CPUs. The first
 evaluation by Ray Data starts worker processes and imports; the following ones find them warm.

@@ -1,6 +1,6 @@
 """A million images through the stage in bounded memory.
 
-    python benchmarks/stream.py [-n 1000000] [--place ray] [--out DIR]
+    python -m benchmarks.stream [-n 1000000] [--place ray] [--out DIR]
 
 Images are made in the workers: flips, shifts and noise of a few hundred synthetic galaxies, each
 determined by its number. Parquet parts are written as blocks finish; started again with the same

@@ -18,7 +18,6 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -34,6 +33,7 @@ from eval.catalogue import PROPERTIES, read_catalogue, write_catalogue
 from eval.collections import ImageCollection, load_images
 from eval.distances import Comparison, compare
 from eval.measure import ENGINES, measure
+from eval.output import require_folder, write_bytes
 from eval.settings import MeasurementSettings
 from eval.spectra import SpectrumComparison, compare_spectra
 from eval.stacks import CollectionError
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        _require_folder(options.out)
+        require_folder(options.out)
         run(options, Console(highlight=False), errors)
     except KeyboardInterrupt:
         errors.print("Interrupted: nothing was written.")
@@ -245,16 +245,6 @@ def _require_same_kind(real: ImageCollection, generated: ImageCollection) -> Non
         )
 
 
-def _require_folder(path: Path) -> None:
-    """Fail before hours of measuring, not after."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError as error:
-        raise CollectionError(f"--out {path} cannot be written: {error.strerror or error}") from None
-
-
 def _remarks(side: Side) -> list[str]:
     lines = []
     if side.collection and side.collection.skipped:
@@ -286,9 +276,7 @@ def _write(out: Path, real: Side, generated: Side, comparison: Comparison, spect
         "metrics": {**comparison.metrics(), **(spectra.metrics() if spectra else {})},
         "comparison": comparison.as_dict(),
     }
-    temporary = out / f".comparison-{os.getpid()}.json"
-    temporary.write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
-    os.replace(temporary, out / "comparison.json")
+    write_bytes(out / "comparison.json", (json.dumps(summary, indent=2, allow_nan=False) + "\n").encode())
 
 
 if __name__ == "__main__":

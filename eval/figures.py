@@ -35,7 +35,7 @@ LABELS = {
     "flux": "flux [DN, sum over the frame]",
     "semi_major_axis": "semi-major axis [frame px]",
 }
-_INK = "#262626"
+INK = "#262626"
 
 
 def histogram_figure(
@@ -60,16 +60,16 @@ def histogram_figure(
     matplotlib.figure.Figure
         10.5 x 7.6 inches.
     """
-    figure = _figure(10.5, 7.6, top=0.9)
+    figure = new_figure(10.5, 7.6, top=0.9)
     axes = figure.subplots(2, 2)
     edges = _edges(real, generated)
     for axis, name in zip(axes.flat, PROPERTIES, strict=True):
         _histogram(axis, name, real, generated, edges[name])
         ks, dropped = comparison.ks[name], comparison.ks_dropped[name]
         note = f"KS {ks:.3f}   floor {comparison.floor:.3f} (95%: {comparison.floor_95:.3f})"
-        axis.set_title(note, fontsize=10.5, color=_INK if ks <= comparison.floor_95 else ALERT_COLOR, loc="left")
+        axis.set_title(note, fontsize=10.5, color=INK if ks <= comparison.floor_95 else ALERT_COLOR, loc="left")
         if math.isfinite(dropped):
-            axis.set_title(f"fits only {dropped:.3f}", fontsize=9, color=_INK, loc="right")
+            axis.set_title(f"fits only {dropped:.3f}", fontsize=9, color=INK, loc="right")
     for axis in axes[:, 0]:
         axis.set_ylabel("share of all galaxies [%]")
     sides = (("real", comparison.n_real), ("generated", comparison.n_generated))
@@ -81,8 +81,8 @@ def histogram_figure(
     headline = f"mean KS {comparison.ks_mean:.3f},  floor {comparison.floor:.3f}"
     if not comparison.rankable:
         headline += "\ntoo few fits to rank"
-    figure.text(0.012, 0.985, title or "Shapes of galaxies", fontsize=13, fontweight="bold", va="top", color=_INK)
-    figure.text(0.012, 0.947, headline, fontsize=11, va="top", color=_INK)
+    figure.text(0.012, 0.985, title or "Shapes of galaxies", fontsize=13, fontweight="bold", va="top", color=INK)
+    figure.text(0.012, 0.947, headline, fontsize=11, va="top", color=INK)
     return figure
 
 
@@ -141,7 +141,7 @@ def _histogram(axis: Any, name: str, real: pd.DataFrame, generated: pd.DataFrame
     axis.set_ylim(0, 1.1 * top)
     label = "no fit" if max(missing) <= top else "no fit ↑"
     where = (back(position[0] - 0.05 * span), min(max(missing), 1.02 * top))
-    axis.annotate(label, where, (0, 3), textcoords="offset points", ha="center", fontsize=8.5, color=_INK)
+    axis.annotate(label, where, (0, 3), textcoords="offset points", ha="center", fontsize=8.5, color=INK)
     axis.spines[["top", "right"]].set_visible(False)
     axis.set_xlabel(LABELS[name])
     if name == "position_angle":
@@ -167,7 +167,7 @@ def spectrum_figure(comparison: SpectrumComparison, *, title: str | None = None)
     matplotlib.figure.Figure
         8 x 6.4 inches.
     """
-    figure = _figure(8, 6.4)
+    figure = new_figure(8, 6.4)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 1))
     frequency = comparison.frequency
     above.fill_between(frequency, *(10**comparison.real_band), color=REAL_COLOR, alpha=0.6, linewidth=0)
@@ -178,7 +178,7 @@ def spectrum_figure(comparison: SpectrumComparison, *, title: str | None = None)
     above.legend(frameon=False, loc="upper right", fontsize=10.5)
     above.axvline(0.5, color=REAL_EDGE, linewidth=0.8, linestyle=":")
     floor = f"floor {comparison.floor:.3f}" if comparison.floor is not None else "too few images for a floor"
-    above.set_title(f"distance {comparison.distance:.3f} dex,  {floor}", fontsize=10.5, loc="left", color=_INK)
+    above.set_title(f"distance {comparison.distance:.3f} dex,  {floor}", fontsize=10.5, loc="left", color=INK)
     below.axhline(0, color=REAL_EDGE, linewidth=1)
     if comparison.floor is not None:
         below.axhspan(-comparison.floor, comparison.floor, color=REAL_COLOR, alpha=0.6, linewidth=0, label="floor")
@@ -192,19 +192,21 @@ def spectrum_figure(comparison: SpectrumComparison, *, title: str | None = None)
         axis.spines[["top", "right"]].set_visible(False)
     below.set_ylabel("generated - real [dex]")
     below.set_xlabel("spatial frequency [cycles per px]  (dotted: stripes of 1 px; right end: a checkerboard of 1 px)")
-    _headline(figure, title or "Mean radial power spectra")
+    headline(figure, title or "Mean radial power spectra")
     return figure
 
 
-def _figure(width: float, height: float, *, top: float = 1.0) -> Figure:
+def new_figure(width: float, height: float, *, top: float = 1.0) -> Figure:
+    """An empty figure of so many inches, its panels below the share `top` of its height."""
     layout = ConstrainedLayoutEngine(rect=(0, 0, 1, top))
     figure = Figure(figsize=(width, height), dpi=120, layout=layout, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
 
-def _headline(figure: Figure, title: str) -> None:
-    figure.suptitle(title, fontsize=13, fontweight="bold", color=_INK, x=0.01, ha="left")
+def headline(figure: Figure, title: str) -> None:
+    """Write the first line of a figure."""
+    figure.suptitle(title, fontsize=13, fontweight="bold", color=INK, x=0.01, ha="left")
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:
@@ -260,14 +262,14 @@ def contact_sheet(images: Any, *, columns: int | None = None, padding: int = 2, 
     sheet = np.full(
         (rows * (height + padding) + padding, columns * (width + padding) + padding, 3), background, np.uint8
     )
-    for index, image in enumerate(_as_rgb(images)):
+    for index, image in enumerate(as_rgb(images)):
         top = padding + index // columns * (height + padding)
         left = padding + index % columns * (width + padding)
         sheet[top : top + height, left : left + width] = image
     return sheet
 
 
-def _as_rgb(images: np.ndarray) -> np.ndarray:
+def as_rgb(images: np.ndarray) -> np.ndarray:
     """(N, H, W[, C]) of any type -> (N, H, W, 3) uint8."""
     images = images if images.ndim == 4 else images[..., None]
     images = images[..., :3] if images.shape[-1] >= 3 else images.mean(axis=-1, keepdims=True).astype(images.dtype)

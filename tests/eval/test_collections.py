@@ -42,23 +42,12 @@ def write_hdf5(path: Path, images: np.ndarray) -> Path:
     return path
 
 
-def write_galaxy_set(path: Path, images: np.ndarray) -> Path:
-    import pandas as pd
-
-    from gan.data import write_galaxy_set
-
-    index = pd.DataFrame({"id": [f"g{k}" for k in range(len(images))], "source": "here"})
-    write_galaxy_set(path, {32: images}, index, about={})
-    return path
-
-
 WRITERS = {
     "folder of PNG": lambda root, images: write_folder(root / "png", images),
     "npy": lambda root, images: np.save(root / "a.npy", images) or root / "a.npy",
     "npy, channels first": lambda root, images: np.save(root / "b.npy", np.moveaxis(images, -1, 1)) or root / "b.npy",
     "npz": lambda root, images: np.savez(root / "a.npz", images=images, labels=np.zeros((7, 3, 3))) or root / "a.npz",
     "HDF5": lambda root, images: write_hdf5(root / "a.h5", images),
-    "galaxy set": lambda root, images: write_galaxy_set(root / "set", images),
     "floats of a generator": lambda root, images: np.save(root / "g.npy", images / 127.5 - 1) or root / "g.npy",
     "floats from 0 to 1": lambda root, images: np.save(root / "u.npy", images / 255) or root / "u.npy",
 }
@@ -82,13 +71,25 @@ def test_limit_takes_images_from_all_over_with_their_own_ids(kind, images, tmp_p
     np.testing.assert_array_equal(some.images, images[picked])
 
 
-@pytest.mark.parametrize("kind", [kind for kind in WRITERS if kind != "galaxy set"])
+@pytest.mark.parametrize("kind", WRITERS)
 def test_larger_images_are_downsampled_by_nearest_neighbour_and_smaller_ones_refused(kind, images, tmp_path):
     source = WRITERS[kind](tmp_path, images)
     expected = np.stack([np.asarray(Image.fromarray(im).resize((12, 12), Image.Resampling.NEAREST)) for im in images])
     np.testing.assert_array_equal(load_images(source, size=12).images, expected)
     with pytest.raises(CollectionError, match="smaller than the asked 64 px"):
         load_images(source, size=64)
+
+
+def test_a_galaxy_set_gives_the_asked_size_with_its_ids(tmp_path):
+    from gan.synthetic import synthetic_set
+
+    galaxies = synthetic_set(tmp_path / "set", 6, sizes=(32, 64), seed=0)
+    smallest, larger = load_images(tmp_path / "set"), load_images(tmp_path / "set", size=64, limit=3)
+    np.testing.assert_array_equal(smallest.images, galaxies.images(32))
+    np.testing.assert_array_equal(larger.images, galaxies.images(64)[[0, 2, 4]])
+    assert larger.ids == galaxies.index["id"][[0, 2, 4]].tolist()
+    with pytest.raises(CollectionError, match="not 48 px"):
+        load_images(tmp_path / "set", size=48)
 
 
 def test_a_folder_of_arrays_is_one_collection(images, tmp_path):

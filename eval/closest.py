@@ -1,0 +1,331 @@
+"""Does a generator repeat its training images? The closest training image of every generated one.
+
+    python -m eval.closest GENERATED TRAINING --held-out HELDOUT --out DIR
+
+The centres (50%) of generated images are compared in L1 with those of all training images and
+their flips, as in F&M sec. 4.1 and fig. 7. A distance by itself says little, so it is set beside
+the same distance of real images that were held out of training:
+
+share          how often a generated image is closer to the training set than a held-out one is
+               (over all pairs; ties count half): 50% without memorisation.
+share_1pct     share of generated images closer than 99% of held-out ones are: 1%.
+in_training    share of generated images whose nearest real image, training and held-out together,
+               is a training image: N / (N + M) without memorisation, M being held out.
+
+The first two also rise when generated images are only smoother than real ones, since noise adds
+to every distance. The third does not, for training and held-out images are alike, so it tells a
+generator that memorises from one that blurs; but it needs many memorised images, or many held out, to
+move. A few copies among many good images show in the second, and at the left end of the figure.
+
+HELDOUT is a collection of images, or, where TRAINING is a galaxy set, the number or share of its images
+that training held out (`GalaxySet.split` with --split-seed). DIR then holds closest.parquet (one
+row per generated image), closest.json, closest_match.png and, with held-out images,
+closest_distances.png. Exit status: 0 done, 2 the input cannot be used, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from eval.collections import ImageCollection, load_images
+from eval.nearest import FLIPS, Nearest, nearest
+from eval.output import require_folder, write_bytes
+from eval.stacks import CollectionError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memorisation:
+    """How much closer generated images are to the training set than real images that it does not hold.
+
+    Attributes
+    ----------
+    share : float
+        Probability that a generated image is closer than a held-out one, ties counting half; 0.5 without memorisation.
+    share_1pct : float
+        Share of generated images closer than the 1st percentile of held-out ones; about 0.01 without.
+    in_training, in_training_expected : float
+        Share of generated images whose nearest of all real images is a training image, and what
+        it is without memorisation, N / (N + M).
+    in_training_error : float
+        Binomial standard deviation of `in_training` about its expectation.
+    identical : int
+        Generated images whose centre is that of a training image, value for value.
+    median_generated, median_held_out : float
+        Median nearest distances, mean absolute difference per value, DN.
+    n_generated, n_training, n_held_out : int
+        Sizes of the three sets.
+    """
+
+    share: float
+    share_1pct: float
+    in_training: float
+    in_training_expected: float
+    in_training_error: float
+    identical: int
+    median_generated: float
+    median_held_out: float
+    n_generated: int
+    n_training: int
+    n_held_out: int
+
+    def metrics(self) -> dict[str, float]:
+        """The figures under the names they have in MLflow."""
+        names = ("share", "share_1pct", "in_training", "in_training_expected", "identical")
+        return {f"memorisation/{name}": float(getattr(self, name)) for name in names}
+
+
+def memorisation(
+    generated: np.ndarray,
+    training: np.ndarray,
+    held_out: np.ndarray,
+    *,
+    crop: float = 0.5,
+    jobs: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Memorisation, Nearest, Nearest]:
+    """Compare nearest distances of generated and of held-out images to the training images.
+
+    Parameters
+    ----------
+    generated, training, held_out : ndarray
+        (N, H, H, C) uint8; training images may be a memory map.
+    crop, jobs, progress
+        See `eval.nearest.nearest`.
+
+    Returns
+    -------
+    memorisation : Memorisation
+    closest : Nearest
+        The nearest training image of every generated image.
+    held_out_closest : Nearest
+        The nearest training image of every held-out image.
+    """
+    pairs = [len(generated) * len(training), len(held_out) * len(training), len(generated) * len(held_out)]
+
+    def part(number: int) -> Callable[[int, int], None] | None:
+        before = sum(pairs[:number])
+        return None if progress is None else lambda done, _: progress(before + done, sum(pairs))
+
+    closest = nearest(generated, training, crop=crop, jobs=jobs, progress=part(0))
+    reference = nearest(held_out, training, crop=crop, jobs=jobs, progress=part(1))
+    other = nearest(generated, held_out, crop=crop, jobs=jobs, progress=part(2))
+    return figures_of(closest.distance, reference.distance, other.distance, len(training)), closest, reference
+
+
+def figures_of(
+    generated: np.ndarray, held_out: np.ndarray, generated_to_held_out: np.ndarray, n_training: int
+) -> Memorisation:
+    """The figures of memorisation from nearest distances.
+
+    Parameters
+    ----------
+    generated : ndarray
+        (N,) distances of generated images to the nearest training image.
+    held_out : ndarray
+        (M,) the same of held-out images.
+    generated_to_held_out : ndarray
+        (N,) distances of generated images to the nearest held-out image.
+    n_training : int
+        Number of training images.
+    """
+    ordered = np.sort(held_out)
+    closer = len(ordered) - np.searchsorted(ordered, generated, "right")
+    ties = np.searchsorted(ordered, generated, "right") - np.searchsorted(ordered, generated, "left")
+    expected = n_training / (n_training + len(held_out))
+    nearer = np.where(generated == generated_to_held_out, expected, generated < generated_to_held_out)
+    return Memorisation(
+        share=float(np.mean((closer + ties / 2) / len(ordered))),
+        share_1pct=float(np.mean(generated < np.quantile(ordered, 0.01))),
+        in_training=float(np.mean(nearer)),
+        in_training_expected=expected,
+        in_training_error=float(np.sqrt(expected * (1 - expected) / len(generated))),
+        identical=int(np.sum(generated == 0)),
+        median_generated=float(np.median(generated)),
+        median_held_out=float(np.median(held_out)),
+        n_generated=len(generated),
+        n_training=n_training,
+        n_held_out=len(held_out),
+    )
+
+
+# --- Command ----------------------------------------------------------------------------------------------------------
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    summary, _, rest = (__doc__ or "").partition("\n\n")
+    command = argparse.ArgumentParser(
+        prog="python -m eval.closest",
+        description=summary,
+        epilog=rest.split("\n\n", 1)[1],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("generated", metavar="GENERATED", help="generated images")
+    command.add_argument("training", metavar="TRAINING", help="the images that the generator was trained on")
+    command.add_argument("--held-out", metavar="HELDOUT", help="real images that it was not trained on")
+    command.add_argument(
+        "--split-seed", type=int, default=0, help="seed of the split of a galaxy set (default: %(default)s)"
+    )
+    command.add_argument("--size", type=int, help="downsample to this many px (default: the size of GENERATED)")
+    command.add_argument("--crop", type=float, default=0.5, help="share of the side compared (default: %(default)s)")
+    command.add_argument("--limit", type=int, help="take at most this many generated images, evenly spread")
+    command.add_argument("--jobs", type=int, help="CPUs to use (default: all)")
+    command.add_argument(
+        "--out", type=Path, default=Path("closest"), help="folder for the results (default: %(default)s)"
+    )
+    command.add_argument(
+        "--seed", type=int, default=0, help="seed of the images shown at random (default: %(default)s)"
+    )
+    return command
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    options = parser().parse_args(arguments)
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        if options.jobs is not None and options.jobs < 1:
+            raise CollectionError(f"jobs = {options.jobs} does not work: expected 1 or more")
+        require_folder(options.out)
+        run(options, Console(highlight=False), errors)
+    except KeyboardInterrupt:
+        errors.print("Interrupted: nothing was written.")
+        return 130
+    except (ValueError, OSError) as error:
+        errors.print(f"Error: {error}", markup=False)
+        return 2
+    return 0
+
+
+def run(options: argparse.Namespace, console: Console, errors: Console) -> None:
+    """Load, search, write and print, in that order."""
+    columns = (TextColumn("{task.description:<22}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, transient=True) as bars:
+        generated = _load("generated", options.generated, options.size, options.limit, bars)
+        training, held_out = _real(options, generated.images.shape[1], bars)
+        task = bars.add_task("searching", total=None)
+
+        def advance(done: int, total: int) -> None:
+            bars.update(task, completed=done, total=total)
+
+        search = {"crop": options.crop, "jobs": options.jobs, "progress": advance}
+        if held_out is None:
+            closest, reference, figures = nearest(generated.images, training.images, **search), None, None
+        else:
+            figures, closest, reference = memorisation(generated.images, training.images, held_out.images, **search)
+    _write(options, generated, training, closest, reference, figures)
+    console.print(_table(closest, figures))
+    if figures is None:
+        console.print("Without held-out images (--held-out) there is nothing to compare these distances with.")
+    console.print(f"Written: {options.out}{os.sep}", markup=False)
+
+
+def _load(name: str, source: str, size: int | None, limit: int | None, bars: Progress) -> ImageCollection:
+    task = bars.add_task(f"reading {name}", total=None)
+    collection = load_images(
+        source, size=size, limit=limit, progress=lambda done, total: bars.update(task, completed=done, total=total)
+    )
+    bars.remove_task(task)
+    return collection
+
+
+def _real(options: argparse.Namespace, size: int, bars: Progress) -> tuple[ImageCollection, ImageCollection | None]:
+    """Training images and held-out ones, from two collections or from one galaxy set that is split."""
+    training = _load("training", options.training, size, None, bars)
+    if options.held_out is None:
+        return training, None
+    try:
+        count: int | float = float(options.held_out) if "." in options.held_out else int(options.held_out)
+    except ValueError:
+        return training, _load("held-out", options.held_out, size, None, bars)
+    from gan.data import GalaxySet
+
+    if not (Path(options.training) / "manifest.json").is_file():
+        raise CollectionError(f"--held-out {options.held_out} splits a galaxy set, and {options.training} is none")
+    split = GalaxySet.open(options.training).split(count, options.split_seed)
+    if not len(split[1]):
+        raise CollectionError(f"--held-out {options.held_out} holds no image out: expected 1 or more")
+    parts = [
+        ImageCollection(training.source, training.images[rows], [training.ids[row] for row in rows]) for rows in split
+    ]
+    return parts[0], parts[1]
+
+
+def _table(closest: Nearest, figures: Memorisation | None) -> Table:
+    table = Table(title="Nearest training image", title_justify="left")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    table.add_column("without memorisation", justify="right")
+    table.add_row("median distance of generated images, DN", f"{np.median(closest.distance):.2f}", "")
+    if figures is None:
+        return table
+    error = 1.96 * figures.in_training_error
+    rows = [
+        ("median distance of held-out images, DN", f"{figures.median_held_out:.2f}", ""),
+        ("generated closer than held-out", f"{figures.share:.1%}", "50%"),
+        ("generated closer than 99% of held-out", f"{figures.share_1pct:.1%}", "1%"),
+        (
+            "nearest real image is a training image",
+            f"{figures.in_training:.1%}",
+            f"{figures.in_training_expected:.1%} ± {error:.1%}",
+        ),
+        ("centre identical to a training image's", f"{figures.identical:,}", "0"),
+    ]
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _write(
+    options: argparse.Namespace,
+    generated: ImageCollection,
+    training: ImageCollection,
+    closest: Nearest,
+    reference: Nearest | None,
+    figures: Memorisation | None,
+) -> None:
+    from eval.closest_figures import distance_figure, match_figure
+    from eval.figures import save_figure
+
+    rows = pd.DataFrame(
+        {
+            "id": [str(name) for name in generated.ids],
+            "training_id": [str(training.ids[index]) for index in closest.index],
+            "flip": [FLIPS[flip] for flip in closest.flip],
+            "distance": closest.distance,
+        }
+    )
+    summary: dict[str, Any] = {
+        "generated": generated.source,
+        "training": training.source,
+        "crop": options.crop,
+        "image_shape": list(generated.images.shape[1:]),
+        "skipped": {"generated": generated.skipped, "training": training.skipped},
+        "memorisation": None if figures is None else dataclasses.asdict(figures),
+    }
+    match = match_figure(generated.images, training.images, closest, crop=options.crop, seed=options.seed)
+    write_bytes(options.out / "closest.parquet", rows.to_parquet(index=False))
+    save_figure(match, options.out / "closest_match.png")
+    if figures is not None and reference is not None:
+        save_figure(distance_figure(closest, reference, figures), options.out / "closest_distances.png")
+    else:
+        (options.out / "closest_distances.png").unlink(missing_ok=True)
+    write_bytes(options.out / "closest.json", (json.dumps(summary, indent=2) + "\n").encode())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""Memorisation: what is expected of honest generators, copiers and blurrers, and the command from end to end."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from eval.closest import figures_of, main, memorisation
+
+
+def images(n: int, seed: int, *, noise: float = 6.0) -> np.ndarray:
+    """(n, 16, 16, 3) uint8: discs of different tilt and size on noisy sky."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:16, :16] - 7.5
+    angle, axis = rng.uniform(0, np.pi, (n, 1, 1)), rng.uniform(0.3, 1, (n, 1, 1))
+    along, across = x * np.cos(angle) + y * np.sin(angle), -x * np.sin(angle) + y * np.cos(angle)
+    radius = np.hypot(along, across / axis) / rng.uniform(1, 4, (n, 1, 1))
+    grey = 30 + 180 * np.exp(-radius)[..., None] + rng.normal(0, noise, (n, 16, 16, 3))
+    return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
+
+
+TRAINING, HELD_OUT = images(1500, 1), images(1000, 2)
+
+
+def test_an_honest_generator_gives_the_expectations():
+    figures, _, _ = memorisation(images(1000, 3), TRAINING, HELD_OUT)
+    assert figures.share == pytest.approx(0.5, abs=0.04)
+    assert figures.share_1pct == pytest.approx(0.01, abs=0.01)
+    assert figures.in_training_expected == 0.6
+    assert abs(figures.in_training - 0.6) < 3.5 * figures.in_training_error
+    assert figures.identical == 0
+
+
+def test_a_copier_is_caught_by_every_figure():
+    noise = np.random.default_rng(4).integers(-2, 3, TRAINING[:500].shape)
+    copies = np.clip(TRAINING[:500, ::-1].astype(int) + noise, 0, 255).astype(np.uint8)
+    figures, closest, _ = memorisation(copies, TRAINING, HELD_OUT)
+    np.testing.assert_array_equal(closest.index, np.arange(500))
+    assert figures.share > 0.99 and figures.share_1pct > 0.99
+    assert figures.in_training == 1
+    assert figures.in_training > figures.in_training_expected + 5 * figures.in_training_error
+
+
+def test_a_few_copies_among_honest_images_stand_out_at_the_end():
+    generated = images(500, 5)
+    generated[:25] = TRAINING[:25, :, ::-1]
+    figures, _, _ = memorisation(generated, TRAINING, HELD_OUT)
+    assert figures.identical == 25 and figures.share_1pct > 0.05
+
+
+def test_a_smooth_generator_is_not_taken_for_a_copier():
+    figures, _, _ = memorisation(images(1000, 6, noise=0), TRAINING, HELD_OUT)
+    assert figures.share > 0.8  # closer than held-out images, being without noise
+    assert abs(figures.in_training - figures.in_training_expected) < 3.5 * figures.in_training_error
+
+
+def test_the_figures_in_closed_form():
+    figures = figures_of(
+        np.array([0.0, 1.0, 2.0, 9.0]), np.array([1.0, 2.0, 3.0]), np.array([1.0, 1.0, 1.0, 9.5]), n_training=9
+    )
+    assert figures.share == pytest.approx((1 + (2.5 / 3) + (1.5 / 3) + 0) / 4)
+    assert figures.share_1pct == 0.5  # 0.0 and 1.0 lie below the 1st percentile, 1.02
+    assert figures.in_training_expected == 0.75
+    assert figures.in_training == (1 + 0.75 + 0 + 1) / 4  # an equal distance counts as what is expected
+    assert figures.identical == 1
+    assert figures.metrics()["memorisation/share"] == figures.share
+
+
+@pytest.fixture
+def files(tmp_path):
+    generated = images(40, 7)
+    generated[:3] = TRAINING[10:13, ::-1]
+    for name, stack in (("generated", generated), ("training", TRAINING[:300]), ("held", HELD_OUT[:80])):
+        np.save(tmp_path / f"{name}.npy", stack)
+    return tmp_path
+
+
+def test_the_command_finds_planted_copies_and_writes_tables_and_figures(files, capsys):
+    out = files / "out"
+    command = [str(files / "generated.npy"), str(files / "training.npy"), "--out", str(out)]
+    assert main([*command, "--held-out", str(files / "held.npy")]) == 0
+    names = {"closest.parquet", "closest.json", "closest_match.png", "closest_distances.png"}
+    assert {file.name for file in out.iterdir()} == names
+    rows = pd.read_parquet(out / "closest.parquet")
+    assert rows["training_id"].tolist()[:3] == ["10", "11", "12"]
+    assert rows["flip"].tolist()[:3] == ["up-down"] * 3
+    assert (rows["distance"][:3] == 0).all() and (rows["distance"][3:] > 0).all()
+    summary = json.loads((out / "closest.json").read_text())
+    assert summary["memorisation"]["identical"] == 3
+    assert summary["memorisation"]["n_held_out"] == 80
+    assert "nearest real image is a training image" in capsys.readouterr().out
+    # Without held-out images: distances only, and no figure of another run is left.
+    assert main(command) == 0
+    assert json.loads((out / "closest.json").read_text())["memorisation"] is None
+    assert {file.name for file in out.iterdir()} == names - {"closest_distances.png"}
+    assert "nothing to compare" in capsys.readouterr().out
+
+
+def test_a_galaxy_set_can_be_split_as_training_split_it(tmp_path):
+    from gan.synthetic import synthetic_set
+
+    galaxies = synthetic_set(tmp_path / "set", 40, sizes=(32,), seed=0)
+    kept, held_out = galaxies.split(0.25, 3)
+    np.save(tmp_path / "copies.npy", galaxies.images(32)[[kept[5], held_out[5]]])
+    command = [str(tmp_path / "copies.npy"), str(tmp_path / "set"), "--held-out", "0.25", "--split-seed", "3"]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    rows = pd.read_parquet(tmp_path / "out" / "closest.parquet")
+    assert rows["training_id"][0] == str(galaxies.index["id"][kept[5]])
+    assert rows["distance"][0] == 0 < rows["distance"][1]  # the held-out one is not among the training images
+    summary = json.loads((tmp_path / "out" / "closest.json").read_text())["memorisation"]
+    assert (summary["n_training"], summary["n_held_out"]) == (30, 10)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{0}/nowhere", "{0}/training.npy"], "does not exist"),
+        (["{0}/generated.npy", "{0}/training.npy", "--held-out", "0.2"], "splits a galaxy set"),
+        (["{0}/generated.npy", "{0}/training.npy", "--crop", "2"], "crop = 2.0 does not work"),
+        (["{0}/generated.npy", "{0}/training.npy", "--jobs", "0"], "jobs = 0 does not work"),
+        (["{0}/generated.npy", "{0}/training.npy", "--size", "32"], "smaller than the asked 32 px"),
+        (["{0}/generated.npy", "{0}/training.npy", "--out", "{0}/held.npy"], "cannot be written"),
+    ],
+)
+def test_wrong_input_is_one_message_and_exit_2(arguments, message, files, capsys):
+    arguments = [argument.format(files) for argument in arguments]
+    out = [] if "--out" in arguments else ["--out", str(files / "out")]
+    assert main([*arguments, *out]) == 2
+    errors = capsys.readouterr().err
+    assert message in errors and errors.count("Error: ") == 1
+    assert not list((files / "out").glob("*"))
