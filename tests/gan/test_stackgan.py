@@ -48,9 +48,10 @@ def test_parameters_are_the_papers():
     assert sum(isinstance(m, torch.nn.Conv2d) for m in generator.modules()) == 16
 
 
-def test_enlarging_convolution_is_nearest_neighbour_and_a_convolution():
-    layer = EnlargingConv2d(5, 3).double()
-    x = torch.randn(2, 5, 6, 6, dtype=torch.float64, requires_grad=True)
+@pytest.mark.parametrize(("before", "after"), [(5, 3), (3, 5)])
+def test_enlarging_convolution_is_nearest_neighbour_and_a_convolution(before, after):
+    layer = EnlargingConv2d(before, after).double()
+    x = torch.randn(2, before, 6, 6, dtype=torch.float64, requires_grad=True)
     plain = F.conv2d(F.interpolate(x, scale_factor=2, mode="nearest"), layer.weight, padding=1)
     torch.testing.assert_close(layer(x), plain)
     gradient = torch.randn_like(plain)
