@@ -104,12 +104,16 @@ def agreement(first: pd.DataFrame, second: pd.DataFrame) -> Agreement:
         verdicts={pair: int(count) for pair, count in pairs.value_counts().items()},
         same_verdict=float((measured[0] == measured[1]).mean()),
         same_size=float(same.mean()) if len(same) else np.nan,
-        differences={
-            name: tuple(float(value) for value in np.percentile(gap, (50, 90, 100))) if len(gap) else (np.nan,) * 3
-            for name, gap in gaps.items()
-        },
+        differences={name: _quantiles(gap) for name, gap in gaps.items()},
         ks={name: ks_distance(*_with_failures(first[name], second[name])) for name in PROPERTIES},
     )
+
+
+def _quantiles(gap: pd.Series) -> tuple[float, float, float]:
+    """Median, 90th percentile and maximum; NaN of nothing."""
+    if gap.empty:
+        return np.nan, np.nan, np.nan
+    return float(gap.median()), float(gap.quantile(0.9)), float(gap.max())
 
 
 def _with_failures(first: pd.Series, second: pd.Series) -> tuple[np.ndarray, np.ndarray]:

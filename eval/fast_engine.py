@@ -204,7 +204,7 @@ def _current_cache() -> Iterator[None]:
     Numba compares its cache with the file of the function that is called, not with the files of
     those that it calls in turn.
     """
-    folder = Path(isophote.fit_frame.stats.cache_path)
+    folder = Path(str(isophote.fit_frame.stats.cache_path))
     digest = hashlib.sha256()
     for module in (isophote, isophote_frame, isophote_walk):
         digest.update(Path(str(module.__file__)).read_bytes())

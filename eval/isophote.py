@@ -80,7 +80,7 @@ class Place(NamedTuple):
     """Which ellipse is being fitted: its semi-major axis and that one's place on the lattice."""
 
     table: Table
-    index: int
+    lattice: int
     step: float
     sma: float
 
@@ -97,7 +97,7 @@ class Sample(NamedTuple):
     """What the fit needs to know of the intensities along a path."""
 
     total: int
-    count: int
+    used: int
     mean: float
     variance: float
     scatter: float
@@ -278,13 +278,13 @@ def _difference(frame, walk, at, distance, geometry, sample, scratch):
     The third value is False when that ellipse has run away.
     """
     outer = (1.0 + distance) * at.sma
-    index = at.index + 1 if distance == at.step else -1
+    index = at.lattice + 1 if distance == at.step else -1
     eps = geometry.eps
     if not trace(walk, at.table, index, at.step, outer, eps, outer, eps, False):
         return np.nan, np.nan, False
     there = _sample(frame, walk, geometry, sample.mean, False, scratch)
     gradient = (there.mean - sample.mean) / at.sma / distance
-    error = np.sqrt(sample.variance / sample.count + there.variance / there.count) / at.sma / distance
+    error = np.sqrt(sample.variance / sample.used + there.variance / there.used) / at.sma / distance
     return gradient, error, True
 
 
@@ -326,7 +326,7 @@ def _fit_isophote(frame, walks, at, limits, geometry, min_iterations, scratch):
     width = frame.width
     level = frame.pixels[np.int64(geometry.y0 - 0.5) * width + np.int64(geometry.x0 - 0.5)]
     if not trace(
-        walks[0], at.table, at.index, at.step, at.sma, geometry.eps, geometry.start_sma, geometry.start_eps, True
+        walks[0], at.table, at.lattice, at.step, at.sma, geometry.eps, geometry.start_sma, geometry.start_eps, True
     ):
         return RUNAWAY, geometry
     sample = _sample(frame, walks[0], geometry, level, True, scratch)
@@ -349,7 +349,7 @@ def _fit_isophote(frame, walks, at, limits, geometry, min_iterations, scratch):
         settled = limits.convergence * SECTOR_AREA * sample.scatter > abs(largest)
         if settled and iteration >= min_iterations - 1:
             return 0, geometry
-        if sample.count < sample.total * limits.valid_fraction:
+        if sample.used < sample.total * limits.valid_fraction:
             return 1, best_geometry
 
         geometry = _correct(at.sma, geometry, which, largest, gradient)
@@ -357,7 +357,7 @@ def _fit_isophote(frame, walks, at, limits, geometry, min_iterations, scratch):
             return RUNAWAY, geometry
         if min(geometry.x0, geometry.y0) < 1.0 or max(geometry.x0, geometry.y0) > width:
             return -1, geometry
-        if not trace(walks[0], at.table, at.index, at.step, at.sma, geometry.eps, at.sma, geometry.eps, True):
+        if not trace(walks[0], at.table, at.lattice, at.step, at.sma, geometry.eps, at.sma, geometry.eps, True):
             return RUNAWAY, geometry
         sample = _sample(frame, walks[0], geometry, sample.mean, True, scratch)
         scratch.differences[0] = 0.0

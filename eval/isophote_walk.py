@@ -317,9 +317,9 @@ def trace(walk, table, index, step, sma, eps, start_sma, start_eps, normal):
         return True
     head[COUNT] = 0.0
     phi0, r0 = start(start_sma, start_eps, step)
-    if not np.isfinite(eps) or not 0.0 < r0 < np.inf:
-        return False
     q = 1.0 - eps
+    if not (0.0 < q < np.inf and 0.0 < r0 < np.inf):
+        return False
     own = start_sma == sma and start_eps == eps
     phi, kind = phi0, 0
     if not own:

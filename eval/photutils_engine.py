@@ -107,8 +107,8 @@ def _isophotes(frame: np.ndarray, settings: MeasurementSettings) -> Any:
 
 
 def _ellipse(isophote: Any) -> Ellipse:
-    names = ("sma", "eps", "pa", "x0", "y0")
-    return Ellipse(*(float(getattr(isophote, name)) for name in names), flux=float(isophote.tflux_e))
+    names = ("sma", "eps", "pa", "x0", "y0", "tflux_e")
+    return Ellipse(*(float(getattr(isophote, name)) for name in names))
 
 
 def _colors(image: np.ndarray, isophote: Any, size: int) -> tuple[float, float]:
@@ -123,7 +123,11 @@ def _colors(image: np.ndarray, isophote: Any, size: int) -> tuple[float, float]:
             flux.append(float(isophote._compute_fluxes()[0]))
     finally:
         sample.image = frame
-    return tuple(a / b if b != 0.0 else np.nan for a, b in zip(flux, flux[1:], strict=False))  # type: ignore[return-value]
+    return _ratio(flux[0], flux[1]), _ratio(flux[1], flux[2])
+
+
+def _ratio(a: float, b: float) -> float:
+    return a / b if b != 0.0 else np.nan
 
 
 class _Worker:
@@ -153,14 +157,13 @@ class _Worker:
             )
 
     def fit(self, index: int, image: np.ndarray, limit: float) -> Fit:
-        self._pipe.send((index, image))
-        if self._pipe.poll(limit):
-            try:
+        fit = Fit("timeout", detail=f"not done in {limit:g} s")
+        try:
+            self._pipe.send((index, image))
+            if self._pipe.poll(limit):
                 return self._pipe.recv()
-            except EOFError:
-                fit = Fit("error", detail="the worker process died")
-        else:
-            fit = Fit("timeout", detail=f"not done in {limit:g} s")
+        except (EOFError, OSError):
+            fit = Fit("error", detail="the worker process died")
         self.kill()
         self.start()
         return fit

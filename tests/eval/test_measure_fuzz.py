@@ -91,7 +91,23 @@ def noisy_blob(rng, size):
     return blob(rng, size) + rng.normal(0, rng.choice([0.1, 1.0, 10.0]), (size, size))
 
 
-KINDS = (blob, noise, ramp, waves, checkerboard, point, hole, crowd, ring, disc, broken, extreme, flat, half, noisy_blob)
+KINDS = (
+    blob,
+    noise,
+    ramp,
+    waves,
+    checkerboard,
+    point,
+    hole,
+    crowd,
+    ring,
+    disc,
+    broken,
+    extreme,
+    flat,
+    half,
+    noisy_blob,
+)
 
 
 def image(seed):
