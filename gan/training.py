@@ -143,6 +143,8 @@ class Trainer:
         self.family = check(model)
         arrays = self._checked(by_side(images))
         self.dtype = resolve_precision(train.precision, self.device)
+        if self.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # every step has the same shapes
         self.epoch = 0
         self.streams = Streams(train.seed, self.device)
         rank, size = (world.rank, world.size) if world else (0, 1)

@@ -29,7 +29,7 @@ def check(config: ModelConfig) -> None:
 
 
 class EnlargingConv2d(nn.Conv2d):
-    """Nearest-neighbour doubling and then a 3 x 3 convolution; where it narrows, the one transposed convolution they are.
+    """Nearest-neighbour doubling, then a 3 x 3 convolution; where it narrows, the one transposed convolution they are.
 
     A large pixel sees two small pixels along each axis, not three: with kernel rows (w0, w1, w2) the transposed kernel
     is (w2, w1 + w2, w0 + w1, w0), stride 2, padding 1. That takes 4/9 of the products, and no enlarged copy in memory.
