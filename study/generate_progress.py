@@ -60,7 +60,7 @@ class Bar:
         self.rate = self.made / max(now - self._started, 1e-9)
         if self._progress is not None:
             self._progress.update(self._task, completed=done, rate=f"{self.rate:,.0f}/s")
-        elif now - self._said > LINE_EVERY_S and self.rate > 0:
+        elif now - self._said > LINE_EVERY_S and self.made >= 100:
             self._said = now
             left = duration((total - done) / self.rate)
             text = f"{done:,} of {total:,} galaxies, {self.rate:,.0f} per second, about {left} left"

@@ -402,7 +402,7 @@ def test_right_angles_are_the_eight_moves_of_a_square_in_equal_shares():
 def test_any_angle_turns_a_bar_to_all_angles_and_keeps_its_light():
     """The moments' angle of an elongated Gaussian is spread evenly; its flux stays."""
     y, x = np.mgrid[:64, :64] - 31.5
-    bar = np.rint(200 * np.exp(-((x / 9) ** 2 + (y / 3) ** 2) / 2)).astype(np.uint8)
+    bar = np.rint(200 * np.exp(-((x / 6) ** 2 + (y / 2) ** 2) / 2)).astype(np.uint8)
     turned = augment(np.repeat(bar[None, ..., None], 600, axis=0), "any", seed=2)[..., 0].astype(float)
     light = turned.sum((1, 2))
     assert np.abs(light / bar.sum() - 1).max() < 0.01
