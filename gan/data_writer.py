@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -96,17 +98,16 @@ def describe_arrays(
     }
 
 
-def software_versions(names: Iterable[str] = ("numpy", "pillow", "astropy", "pandas", "pyarrow")) -> dict[str, str]:
+@functools.cache
+def software_versions(names: tuple[str, ...] = ("numpy", "pillow", "astropy", "pandas", "pyarrow")) -> dict[str, str]:
     """Versions of Python and of the installed packages named."""
     import platform
     from importlib import metadata
 
     versions = {"python": platform.python_version()}
     for name in names:
-        try:
+        with contextlib.suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return versions
 
 

@@ -7,7 +7,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,11 +54,11 @@ def choose(entries: list[Entry], store: Store) -> tuple[pd.DataFrame, pd.DataFra
 
 def _ids(names: list[str]) -> list[str]:
     """Stems where they are unique, else names without suffix, else names."""
-    for short in (lambda name: PurePosixPath(name).stem, lambda name: str(PurePosixPath(name).with_suffix("")), str):
-        ids = [short(name) for name in names]
+    bare = [os.path.splitext(name)[0] for name in names]
+    for ids in ([name.rpartition("/")[2] for name in bare], bare):
         if len(set(ids)) == len(ids):
-            break
-    return ids
+            return ids
+    return names
 
 
 def labelled(

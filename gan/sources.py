@@ -7,6 +7,7 @@ whichever process reads them. Members of an archive are read into memory and nev
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import stat
 import zipfile
@@ -21,6 +22,7 @@ from gan.data import DataError
 from gan.refusals import Refused
 
 MAX_BYTES = 512 * 1024 * 1024  # of one image file
+MAX_ROWS = 10_000_000  # of an array file
 ARRAY_SUFFIXES = {".npy", ".npz", ".h5", ".hdf5", ".hdf"}
 
 
@@ -63,15 +65,7 @@ class Source:
 
     def entries(self, *, skip: Path | None = None) -> list[Entry]:
         """All files below the folder by name, hidden ones and those below `skip` left out."""
-        found = []
-        root = str(self.path)
-        for folder, folders, files in os.walk(root):
-            folders[:] = [f for f in folders if not f.startswith(".") and os.path.join(folder, f) != str(skip)]
-            below = os.path.relpath(folder, root).replace(os.sep, "/") + "/" if folder != root else ""
-            for name in files:
-                if not name.startswith("."):
-                    found.append(Entry(below + name, _stamp(os.path.join(folder, name))))
-        return sorted(found)
+        return sorted(_walk(str(self.path), "", str(skip)))
 
     @contextlib.contextmanager
     def reader(self) -> Iterator[Read]:
@@ -102,9 +96,26 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _stamp(path: str) -> str:
+def _walk(folder: str, below: str, skip: str) -> Iterator[Entry]:
+    """Entries of all files in and under `folder`, whose names begin with `below`; links to folders are not followed."""
     try:
-        status = os.stat(path)
+        items = list(os.scandir(folder))
+    except OSError:
+        yield Entry(below.rstrip("/") or ".", "unlisted")  # reading it is refused in its turn
+        return
+    for item in items:
+        if item.name.startswith("."):
+            continue
+        if item.is_dir(follow_symlinks=False):
+            if item.path != skip:
+                yield from _walk(item.path, f"{below}{item.name}/", skip)
+        elif not item.is_dir():
+            yield Entry(below + item.name, _stamp(item))
+
+
+def _stamp(item: os.DirEntry[str]) -> str:
+    try:
+        status = item.stat()
     except OSError:
         return "gone"
     return f"{status.st_size}-{status.st_mtime_ns}"
@@ -168,6 +179,7 @@ class _NpzArray:
             version = np.lib.format.read_magic(stream)
             header = {(1, 0): np.lib.format.read_array_header_1_0}.get(version, np.lib.format.read_array_header_2_0)
             self.shape, _, self.dtype = header(stream)
+        self.held = archive.zip.getinfo(member).file_size
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -200,31 +212,36 @@ class ArraySource(Source):
             def read(entry: Entry) -> np.ndarray:
                 try:
                     image = np.asarray(array[entry.place])
-                except (OSError, ValueError, RuntimeError) as error:
-                    raise Refused("unreadable", str(error)[:160]) from None
+                except Exception as error:
+                    raise Refused("unreadable", " ".join(f"{type(error).__name__}: {error}".split())[:160]) from None
                 return np.moveaxis(image, 0, -1) if channels_first else image
 
             yield read
 
     def labels(self) -> dict[str, np.ndarray]:
         """One-dimensional numbers of the same length beside the images (Galaxy10's `ans`, `ra`, ...)."""
+        found = {}
         with self._open() as (array, _, others):
-            wanted = {name: other for name, other in others.items() if other.shape == (len(array),)}
-            return {name: np.asarray(other[:]) for name, other in wanted.items() if other.dtype.kind in "biuf"}
+            for name, other in others.items():
+                with contextlib.suppress(Exception):  # damaged labels are left out, like those of other types
+                    if other.shape == (len(array),) and other.dtype.kind in "biuf":
+                        found[name] = np.asarray(other[:])
+        return found
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[tuple[Any, bool, dict[str, Any]]]:
         """The array of images, whether its channels come first, and the other arrays of the file."""
-        try:
-            with contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as stack:
+            try:
                 arrays = self._arrays(stack)
-                name = self._choose(arrays)
-                array = arrays.pop(name)
-                yield array, array.shape[-1] != 3, arrays
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            if isinstance(error, DataError):
+                array = arrays.pop(self._choose(arrays))
+                channels_first = array.shape[-1] != 3
+            except DataError:
                 raise
-            raise DataError(f"{self.path} cannot be read as an array file: {error}") from None
+            except Exception as error:  # any error of a parser on bytes from outside
+                words = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+                raise DataError(f"{self.path} cannot be read as an array file ({words})") from None
+            yield array, channels_first, arrays
 
     def _arrays(self, stack: contextlib.ExitStack) -> dict[str, Any]:
         if self.path.suffix == ".npy":
@@ -246,10 +263,22 @@ class ArraySource(Source):
         names = [name for name, a in arrays.items() if len(a.shape) == 4 and 3 in (a.shape[-1], a.shape[1])]
         if self.key is not None:
             names = [name for name in names if name == self.key]
+        for name in names:
+            _check_claim(f"{self.path} {name}".rstrip(), arrays[name])
         if len(names) != 1:
             what = "several arrays of images: choose one with --key" if names else "no array of images"
             raise DataError(f"{self.path} holds {what} (accepted: (N, H, W, 3) or (N, 3, H, W)); it holds {described}")
         return names[0]
+
+
+def _check_claim(what: str, array: Any) -> None:
+    """Raise `DataError` for a header that claims more than can be there."""
+    row = array.dtype.itemsize * math.prod(array.shape[1:])
+    if len(array) > MAX_ROWS or row > MAX_BYTES or row == 0:
+        raise DataError(f"{what} claims to be {array.shape} {array.dtype}: more than is accepted")
+    held = getattr(array, "held", None)
+    if held is not None and held < len(array) * row:
+        raise DataError(f"{what} claims to be {array.shape} {array.dtype}, but holds {held:,} bytes")
 
 
 @dataclass(frozen=True)
