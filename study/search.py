@@ -212,6 +212,8 @@ class HistorySearch(Searcher):
             return
         nothing = not result or ("objective" not in result and not frozen.intermediate_values)
         if error or nothing or result.get("failed"):
+            why = (result or {}).get("failed") or "its processes were lost; Ray's files of it are in `tune`"
+            self.history._storage.set_trial_user_attr(frozen._trial_id, "error", str(why)[:500])
             self.history.tell(number, state=TrialState.FAIL)
         elif not result.get("final"):
             self.history.tell(number, state=TrialState.PRUNED)
