@@ -152,7 +152,7 @@ def test_compare_agrees_with_its_parts():
         assert result.ks_dropped[name] == pytest.approx(stats.ks_2samp(*fits).statistic)
         if name != "position_angle":
             expected = stats.wasserstein_distance(*fits) / fits[0].std(ddof=0)
-            assert result.wasserstein[name] == pytest.approx(expected)
+            assert result.wasserstein[name] == pytest.approx(expected, rel=1e-5)
     assert result.ks_mean == pytest.approx(np.mean(list(result.ks.values())))
     assert result.ks_max == max(result.ks.values())
     assert result.failed == {"real": real["flux"].isna().mean(), "generated": generated["flux"].isna().mean()}
@@ -227,6 +227,13 @@ def test_kuiper_sees_clumped_angles_better_than_ks():
     assert seen["kuiper"] > 1.25 * seen["ks"]
 
 
+def test_a_last_bit_does_not_tell_equal_sizes_apart():
+    real = catalogue(500, 1)
+    rounded = with_values(real, semi_major_axis=np.exp(np.log(real["semi_major_axis"])))
+    assert (rounded["semi_major_axis"] != real["semi_major_axis"]).mean() > 0.3
+    assert compare(real, rounded).ks["semi_major_axis"] == 0
+
+
 def test_ties_of_ranked_results_shrink_with_the_sample():
     real = catalogue(100)
     widths = {n: compare(real, catalogue(n)).tie for n in (1000, 2000, 9000)}
@@ -274,12 +281,12 @@ def test_a_catalogue_that_cannot_be_compared_is_named(broken, message):
         compare(catalogue(10), broken(catalogue(10)))
 
 
-def test_nine_thousand_each_in_under_a_second():
+def test_nine_thousand_each_in_under_a_second_of_one_core():
     real, generated = catalogue(9000, 1), catalogue(9000, 2)
     compare(real, generated)
     seconds = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         compare(real, generated)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     assert min(seconds) < 1
