@@ -119,6 +119,8 @@ class Level:
         Seeds planned; fewer pairs mean that trials failed or are not done.
     paper : Finding or None
         What Fussell & Moews (2019) report of it.
+    rankable : bool
+        False when on either side fewer than 70% of the galaxies of a compared evaluation had a fit.
     """
 
     axis: str
@@ -126,6 +128,7 @@ class Level:
     effects: tuple[Effect, ...]
     asked: int
     paper: Finding | None
+    rankable: bool = True
 
     @property
     def label(self) -> str:
@@ -145,6 +148,8 @@ class Level:
         verdict = self.main.verdict
         if verdict == "not run":
             return "not run"
+        if not self.rankable:
+            return "too few fits to say"
         if verdict.startswith("within"):
             return "agrees" if self.paper.expected == "same" else "not seen in this measure"
         if verdict == self.paper.expected:
@@ -182,8 +187,17 @@ def ablation(study: Study, rows: Sequence[TrialRow]) -> list[Level]:
         role, point, _ = members[0]
         trials = {row.seed: row for row in ended if row.role == role and same(row.point, point)}
         effects = tuple(_effect(metric, trials, baseline, over) for metric in metrics)
-        paper = finding(point, study.value)
-        levels.append(Level(axis=role, point=point, effects=effects, asked=len(members), paper=paper))
+        compared = [side[seed] for seed in trials.keys() & baseline.keys() for side in (trials, baseline)]
+        levels.append(
+            Level(
+                axis=role,
+                point=point,
+                effects=effects,
+                asked=len(members),
+                paper=finding(point, study.value),
+                rankable=all(e.get("rankable", True) for row in compared for e in row.evaluations[-over:]),
+            )
+        )
     return levels
 
 
@@ -220,7 +234,7 @@ def effects_table(study: Study, levels: Sequence[Level]) -> Table:
         table.add_row(
             level.label,
             f"{level.main.pairs}/{level.asked}",
-            level.main.in_words(),
+            level.main.in_words() + ("" if level.rankable else " !"),
             *(_signed(effect) for effect in level.effects[1:]),
             level.paper.words if level.paper else "-",
             level.agreement,
@@ -252,4 +266,6 @@ def explanation(study: Study, levels: Sequence[Level]) -> list[str]:
             f"within the noise: at most {tie:.3f}/sqrt(seeds), what drawing other galaxies from the same model changes"
         )
     lines.append("*: beyond both the noise (for one property, twice that of their mean) and the spread of seeds")
+    if not all(level.rankable for level in levels):
+        lines.append("!: fewer than 70% of the galaxies of a compared model could be fitted; shapes say little there")
     return lines

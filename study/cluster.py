@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,7 @@ def start(address: str | None, placement: Placement | None) -> tuple[Node, ...]:
             _temp_dir=_short_temp_dir(),
         )
         return (node,)
+    _check_answers(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -82,6 +84,20 @@ def start(address: str | None, placement: Placement | None) -> tuple[Node, ...]:
     return tuple(
         Node(n["Resources"].get("CPU", 0.0), n["Resources"].get("GPU", 0.0)) for n in ray.nodes() if n["Alive"]
     )
+
+
+def _check_answers(address: str) -> None:
+    """Raise `InputError` when nothing listens at HOST:PORT; Ray itself would try for many minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon:
+        if address not in ("auto", "local"):
+            raise InputError(f"--address {address}: expected HOST:PORT, ray://HOST:PORT or auto")
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, ValueError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"--address {address}: no Ray cluster answers there: {reason}") from None
 
 
 def keep_warm(count: int) -> None:

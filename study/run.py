@@ -121,7 +121,7 @@ def show_plan(console: Console, rows: list[tuple[str, str]]) -> None:
 
 def run(study: Study, options: argparse.Namespace, console: Console, command: str) -> int:
     """Run or continue a study."""
-    from study import galaxies, plan
+    from study import cluster, galaxies, plan
     from study.store import StudyFolder
     from study.tracking import check_reachable, default_uri
 
@@ -134,16 +134,16 @@ def run(study: Study, options: argparse.Namespace, console: Console, command: st
         raise InputError(problem)
     if options.tracking_uri:
         check_reachable(options.tracking_uri)
-    placement = None if options.address else plan.place(study, (plan.local_node(),))
+    nodes = cluster.start(options.address, None) if options.address else (plan.local_node(),)
+    placement = plan.place(study, nodes)
     if study.smoke:
         console.print("smoke run: synthetic galaxies, everything shrunk; runs are tagged `smoke`, numbers mean nothing")
-    fresh = not folder.exists
-    material = galaxies.open_galaxies(study, folder.cache) if fresh else None
-    folder.open(resume=options.resume, command=command)
+    folder.check(resume=options.resume, command=command)
+    material = galaxies.open_galaxies(study, folder.cache)
+    folder.open()
     try:
         uri = options.tracking_uri or folder.state.get("tracking_uri") or default_uri(folder.results)
         folder.save(tracking_uri=uri)
-        material = material or galaxies.open_galaxies(study, folder.cache)
         return _run(study, options, console, folder, material, placement, uri, started)
     finally:
         folder.release()
@@ -166,8 +166,8 @@ def _run(
     tracker.start({"study.yaml": study.as_yaml(), "environment.json": environment_json()})
     status = "KILLED"
     try:
-        nodes = cluster.start(options.address, placement)
-        placement = placement or plan.place(study, nodes)
+        if not options.address:
+            cluster.start(None, placement)
         cluster.silence()
         show_plan(console, plan.rows(study, placement, material.describe(), None, None))
         _say_if_long(study, console, placement, material)

@@ -57,8 +57,8 @@ class StudyFolder:
         except OSError as error:
             raise InputError(f"--results {self.results}: cannot write to {there} ({error.strerror})") from None
 
-    def open(self, *, resume: bool, command: str) -> None:
-        """Take the folder for this process, begin the study or continue it.
+    def check(self, *, resume: bool, command: str) -> None:
+        """Raise `InputError` when the study cannot be begun or continued here; changes nothing.
 
         Parameters
         ----------
@@ -70,13 +70,21 @@ class StudyFolder:
         Raises
         ------
         InputError
-            Another process runs the study; it exists and `resume` is False; it does not exist and `resume` is True;
-            or its file has changed.
+            The study exists and `resume` is False; it does not exist and `resume` is True; or its file has changed.
         """
         if resume and not self.exists:
             raise InputError(f"--resume: no study in {self.path}; leave --resume out to begin it")
         if self.exists:
             self._check_same(resume, command)
+
+    def open(self) -> None:
+        """Take the folder for this process; begin the study or continue it.
+
+        Raises
+        ------
+        InputError
+            Another process runs the study.
+        """
         self.trials.mkdir(parents=True, exist_ok=True)
         self._take_lock()
         if self.exists:
