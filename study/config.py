@@ -89,6 +89,9 @@ class ObjectiveConfig:
         Best trials measured again at the end; 0: none.
     engine : {"fast", "photutils"}
         Engine of `eval.measure.measure`.
+    stage1 : str or None
+        For a family that enlarges images: the first stage's checkpoint, so that the whole chain is judged.
+        None: enlarged real galaxies are judged.
     """
 
     metric: str | tuple[str, ...] = "ks_mean"
@@ -97,6 +100,7 @@ class ObjectiveConfig:
     final_samples: int | None = None
     finalists: int = 3
     engine: Literal["fast", "photutils"] = "fast"
+    stage1: str | None = None
 
     def __post_init__(self):
         for name in self.metrics:

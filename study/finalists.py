@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from study.config import Study
+from study.drawing import Drawing, input_size
 from study.evaluate import Reference, atomically, judge, objectives, write_evaluation
 from study.galaxies import Galaxies
 from study.results import TrialRow
@@ -31,22 +32,25 @@ class CheckpointGalaxies:
         Galaxies in all.
     seed : int
         Of the noise.
+    drawing : Drawing
+        Noise, a first stage or real galaxies: what the generator starts from.
     """
 
     path: str
     count: int
     seed: int
+    drawing: Drawing
 
     def __len__(self) -> int:
         return self.count
 
     def images(self, start: int, stop: int) -> np.ndarray:
         """Galaxies `start` to `stop`: (stop - start, H, W, C) uint8."""
-        from gan.checkpoint import load_generator
-        from gan.sample import sample
+        from gan.checkpoint import load_enlarger, load_generator
 
-        generator, _ = load_generator(self.path)
-        return sample(generator, stop - start, seed=self.seed, start=start)
+        load = load_generator if input_size(self.drawing.model) is None else load_enlarger
+        generator, _ = load(self.path)
+        return self.drawing.draw(generator, stop - start, seed=self.seed, start=start)
 
 
 def reference_of(study: Study, galaxies: Galaxies, catalogue: Any) -> Reference:
@@ -63,6 +67,7 @@ def judge_finalists(
     reference: Reference,
     folder: Path,
     *,
+    settings: dict[str, Any],
     cpus: int,
     done: Callable[[TrialRow, dict[str, float]], None],
 ) -> None:
@@ -74,6 +79,8 @@ def judge_finalists(
         Best first.
     folder : Path
         Of the study; results go to its `finalists`, and one that is there already is kept.
+    settings : dict
+        From `study.trial.job_settings`.
     cpus : int
         Of the cluster.
     done : callable
@@ -89,8 +96,10 @@ def judge_finalists(
         best = row.best
         assert best is not None
         path = row.checkpoint(best["epoch"])
-        count = study.objective.final_samples or study.objective.samples
-        source = CheckpointGalaxies(str(path), count, row.seed + FRESH_SEED)
+        model, _ = study.configure(row.point, row.seed)
+        drawing = Drawing(settings["set"], settings["split"], model, settings["stage1"])
+        count = drawing.count(study.objective.final_samples or study.objective.samples)
+        source = CheckpointGalaxies(str(path), count, row.seed + FRESH_SEED, drawing)
         catalogue = measure_source(source, engine=study.objective.engine, cpus=cpus).catalogue()
         evaluation = judge(source.images(0, min(count, 2000)), catalogue, reference)
         values = objectives(evaluation.metrics, study.objective.metrics)

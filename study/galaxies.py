@@ -12,6 +12,7 @@ import numpy as np
 from gan.config import FieldError
 from study.bind import locate
 from study.config import Study
+from study.drawing import input_size, sizes
 from study.errors import ConfigError, InputError
 
 SYNTHETIC = "synthetic"
@@ -57,14 +58,15 @@ def missing(study: Study) -> str | None:
 
     where = locate(study.lines, "data.set", study.file)
     place = f"{where[0]}:{where[1]}" if where[1] else where[0]
-    size = study.data.image_size
     try:
         galaxies = GalaxySet.open(study.data.set)
-        if size not in galaxies.sizes:
-            sizes = " ".join(map(str, sorted({*galaxies.sizes, size})))
+        if not {*sizes(study.model)} <= {*galaxies.sizes}:
+            wanted = " ".join(map(str, sorted({*galaxies.sizes, *sizes(study.model)})))
             return (
-                f"{place}: data.image_size = {size}: {study.data.set} holds {', '.join(map(str, galaxies.sizes))} px; "
-                f"prepare it again with `python -m gan.prepare SOURCE --out {study.data.set} --sizes {sizes}`"
+                f"{place}: data.image_size = {study.data.image_size}: {study.model.family} needs "
+                f"{' and '.join(map(str, sizes(study.model)))} px, and {study.data.set} holds "
+                f"{', '.join(map(str, galaxies.sizes))} px; "
+                f"prepare it again with `python -m gan.prepare SOURCE --out {study.data.set} --sizes {wanted}`"
             )
     except DataError as error:
         return (
@@ -108,14 +110,9 @@ def _synthetic(study: Study, cache: Path) -> Any:
 
     data = study.data
     _enough(study, data.synthetic_count, "data.synthetic_count")
-    folder = cache / f"synthetic-{data.synthetic_count}-{data.image_size}px-seed{data.seed}"
+    folder = cache / f"synthetic-{data.synthetic_count}-{'-'.join(map(str, sizes(study.model)))}px-seed{data.seed}"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    return synthetic_set(folder, data.synthetic_count, sizes=sizes_needed(study), seed=data.seed)
-
-
-def sizes_needed(study: Study) -> tuple[int, ...]:
-    """Image sizes that the family trains on."""
-    return (study.data.image_size,)
+    return synthetic_set(folder, data.synthetic_count, sizes=sizes(study.model), seed=data.seed)
 
 
 def _check_channels(study: Study, galaxies: Any) -> None:
@@ -169,7 +166,7 @@ def reference_catalogue(
 
 
 def check_networks(study: Study) -> None:
-    """Raise `ConfigError` when the baseline's networks cannot be built."""
+    """Raise `ConfigError` when the baseline's networks cannot be built, or the first stage cannot feed them."""
     from gan.models import check
 
     try:
@@ -179,3 +176,24 @@ def check_networks(study: Study) -> None:
         raise ConfigError(
             *locate(study.lines, key, study.file), key, error.value, f"expected {error.accepted}"
         ) from None
+    _check_stage1(study)
+
+
+def _check_stage1(study: Study) -> None:
+    stage1 = study.objective.stage1
+    if stage1 is None:
+        return
+    where = locate(study.lines, "objective.stage1", study.file)
+    side = input_size(study.model)
+    if side is None:
+        hint = f"leave it out: {study.model.family} draws galaxies from noise"
+        raise ConfigError(*where, "objective.stage1", stage1, hint)
+    from gan.checkpoint import CheckpointError, load_generator
+
+    try:
+        _, first = load_generator(stage1)
+    except (CheckpointError, OSError) as error:
+        raise ConfigError(*where, "objective.stage1", stage1, "expected a checkpoint", str(error)) from None
+    if first.image_size != side:
+        hint = f"expected a generator of {side} px, this one draws {first.image_size} px"
+        raise ConfigError(*where, "objective.stage1", stage1, hint)

@@ -14,6 +14,7 @@ import numpy as np
 from gan.config import ModelConfig
 from study.axes import shown, shown_point
 from study.config import Study
+from study.drawing import sizes
 from study.errors import InputError
 from study.scheduler import rungs
 
@@ -157,7 +158,9 @@ def calibrate(study: Study, placement: Placement) -> Cost:
             discriminator_width=min(model.effective_discriminator_width, widest),
         )
         batch = min(batch, CALIBRATION_BATCH)
-    images = np.random.default_rng(0).integers(0, 255, (batch * 2, size, size, model.channels), dtype=np.uint8)
+    rng = np.random.default_rng(0)
+    shapes = {side: (batch * 2, side, side, model.channels) for side in sizes(model)}
+    images = {side: rng.integers(0, 255, shape, dtype=np.uint8) for side, shape in shapes.items()}
     train = dataclasses.replace(study.train, batch_size=batch, epochs=1000)
     trainer = Trainer(model, train, images, device=device, threads=placement.threads)
     rate, started = 0.0, time.perf_counter()
@@ -247,7 +250,7 @@ def rows(study: Study, placement: Placement | None, galaxies: str, seconds: floa
         have = f"{sum(n.cpus for n in placement.nodes):g} CPUs, {sum(n.gpus for n in placement.nodes):g} GPUs"
         table.append(("at once", f"{placement.concurrent} trial(s) on {have}"))
     if seconds is not None and cost is not None:
-        rate = f"{cost.images_per_second:,.0f} training images/s and {cost.measured_per_second:,.0f} measured/s a trial"
+        rate = f"{cost.images_per_second:,.3g} training images/s and {cost.measured_per_second:,.0f} measured/s a trial"
         table.append(("expected time", f"about {duration(seconds)} ({rate} on this {cost.device})"))
     return table
 

@@ -228,9 +228,16 @@ def _search(
     from study.progress import Progress
     from study.results import progress_counts
     from study.search_loop import search
+
+    settings = _settings(study, folder, material, placement)
+    with Progress(console, study.trials, progress_counts(history)) as progress:
+        search(study, history, settings, placement, folder.path, tracker=tracker, progress=progress)
+
+
+def _settings(study: Study, folder: Any, material: Any, placement: Any) -> dict[str, Any]:
     from study.trial import job_settings
 
-    settings = job_settings(
+    return job_settings(
         study,
         galaxy_set=material.path,
         split=folder.path / "split.npz",
@@ -238,8 +245,6 @@ def _search(
         folder=folder.trials,
         threads=placement.threads,
     )
-    with Progress(console, study.trials, progress_counts(history)) as progress:
-        search(study, history, settings, placement, folder.path, tracker=tracker, progress=progress)
 
 
 def _finish(
@@ -267,7 +272,9 @@ def _finish(
     rows = collect(study, history, folder.path)
     with console.status("judging the finalists"):
         cpus = int(sum(node.cpus for node in placement.nodes))
-        judge_finalists(study, rows, reference_of(study, material, catalogue), folder.path, cpus=cpus, done=done)
+        reference = reference_of(study, material, catalogue)
+        settings = _settings(study, folder, material, placement)
+        judge_finalists(study, rows, reference, folder.path, settings=settings, cpus=cpus, done=done)
     rows = collect(study, history, folder.path)
     best = keep_best(rows[0], folder.path) if rows else None
     if best:

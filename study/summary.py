@@ -50,7 +50,7 @@ def _found(study: Study, row: TrialRow) -> list[str]:
         *values,
         f"{floor:.3f}" if floor is not None else "-",
         f"{failed:.1%}{mark}" if failed is not None else "-",
-        f"{row.epochs}/{study.train.epochs}",
+        f"{row.epochs}/{row.point.get('train.epochs', study.train.epochs)}",
         row.ending,
     ]
 

@@ -133,6 +133,7 @@ def job_settings(
         "folder": str(folder),
         "threads": threads,
         "samples": study.objective.samples,
+        "stage1": study.objective.stage1 and str(Path(study.objective.stage1).resolve()),
         "every_epochs": study.objective.every_epochs,
         "engine": study.objective.engine,
         "metrics": list(study.objective.metrics),

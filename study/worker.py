@@ -44,6 +44,7 @@ def _train(job: dict[str, Any]) -> None:
     from gan.config import model_from_dict, train_from_dict
     from gan.data import GalaxySet
     from gan.training import Trainer, World
+    from study.drawing import load_indices, training_images
 
     context = ray.train.get_context()
     rank, size = context.get_world_rank(), context.get_world_size()
@@ -119,6 +120,7 @@ class _Evaluator:
         if self._reference is None:
             from eval.catalogue import read_catalogue
             from gan.data import GalaxySet
+            from study.drawing import load_indices
             from study.evaluate import Reference
 
             indices = load_indices(Path(self.study["split"]), "reference")
@@ -128,17 +130,19 @@ class _Evaluator:
 
     def run(self, trainer: Any, result: Any, more: dict[str, Any]) -> dict[str, Any]:
         """Evaluate the trainer's generator; writes the evaluation's files and returns what is reported."""
-        from gan.sample import sample
         from study.evaluate import diverged, evaluate, objectives, write_evaluation
 
         started = time.time()
         if result.diverged is None:
-            images = sample(trainer.generator_for_sampling(), self.study["samples"], seed=trainer.train_config.seed)
+            generator, drawing = trainer.generator_for_sampling(), self._drawing(trainer.model)
+            n = drawing.count(self.study["samples"])
+            images = drawing.draw(generator, n, seed=trainer.train_config.seed)
             sampled = time.time()
             evaluation = evaluate(images, self.reference, engine=self.study["engine"], jobs=self.study["threads"])
         else:
             sampled, evaluation = time.time(), diverged()
-        values = objectives(evaluation.metrics, tuple(self.study["metrics"]))
+        metrics = {**evaluation.metrics, **self._beside(trainer, result)}
+        values = objectives(metrics, tuple(self.study["metrics"]))
         facts = {
             "trial": self.trial["name"],
             "epoch": result.epoch,
@@ -150,7 +154,29 @@ class _Evaluator:
         }
         folder = self.folder(result.epoch)
         write_evaluation(evaluation, folder, facts)
-        return {**evaluation.metrics, **facts, "rankable": evaluation.rankable, "evaluation": str(folder)}
+        return {**metrics, **facts, "rankable": evaluation.rankable, "evaluation": str(folder)}
+
+    def _drawing(self, model: Any) -> Any:
+        from study.drawing import Drawing
+
+        return Drawing(self.study["set"], self.study["split"], model, self.study["stage1"])
+
+    def _beside(self, trainer: Any, result: Any) -> dict[str, float]:
+        """For a second stage judged on a chain: the same distances on enlarged real galaxies, as `real_input/...`."""
+        if result.diverged is not None or self.study["stage1"] is None:
+            return {}
+        import dataclasses
+
+        from study.evaluate import evaluate
+
+        alone = dataclasses.replace(self._drawing(trainer.model), stage1=None)
+        if not alone.enlarges_real:
+            return {}
+        images = alone.draw(trainer.generator_for_sampling(), alone.count(self.study["samples"]), seed=0)
+        found = evaluate(images, self.reference, engine=self.study["engine"], jobs=self.study["threads"]).metrics
+        return {
+            f"real_input/{k}": v for k, v in found.items() if k.startswith(("ks_mean", "ks/", "failed/", "spectrum"))
+        }
 
     def folder(self, epoch: int) -> Path:
         """Where the files of an evaluation go."""
@@ -201,19 +227,6 @@ def _resume(trainer: Any, folder: Path) -> None:
             return
         except checkpoint.CheckpointError as error:
             print(f"{error}; taking the checkpoint before it", flush=True)
-
-
-def load_indices(path: Path, which: str) -> Any:
-    """Row numbers of the `train` or `reference` galaxies, an int64 array."""
-    import numpy as np
-
-    with np.load(path, allow_pickle=False) as arrays:
-        return arrays[which]
-
-
-def training_images(galaxies: Any, model: Any, indices: Any) -> Any:
-    """The training images a family needs: (N, size, size, C) uint8."""
-    return galaxies.images(model.image_size)[indices]
 
 
 def _device() -> str:
