@@ -59,7 +59,7 @@ class Fitter:
         self._room = isophote_walk.room(size)
         self._table = isophote_walk.starts_table(size, float(settings.sma0), float(settings.step))
         self._frame = np.empty((size, size), np.float32)
-        self._grey = self._rows = np.empty((0, 0), np.float32)
+        self._turned = self._columns = self._rows = np.empty((0, 0), np.float32)
         self._result = np.empty(12)
 
     def fit(self, image: np.ndarray, *, perturbation: float = 0.0, seed: int = 0) -> Fit:
@@ -72,14 +72,15 @@ class Fitter:
             image = image.astype(np.float64)
         image = np.ascontiguousarray(image)
         source, size = image.shape[0], self.settings.frame_size
-        if self._grey.shape[0] != source:
-            self._grey = np.empty((source, source), np.float32)
+        if self._turned.shape[0] != source:
+            self._turned = np.empty((source, source), np.float32)
+            self._columns = np.empty((size, source), np.float32)
             self._rows = np.empty((source, size), np.float32)
-        usable = isophote_frame.grey_of(image, LARGEST, self._grey)
+        usable = isophote_frame.grey_of(image, LARGEST, self._turned)
         if usable != isophote_frame.USABLE:
             return Fit("invalid", detail=_REASONS[usable])
         taps = isophote_frame.resampling(source, size)
-        isophote_frame.resample(self._grey, *taps, self._rows, self._frame)
+        isophote_frame.resample(self._turned, *taps[:2], self._columns, self._rows, self._frame)
         if perturbation:
             self._frame += np.random.default_rng(seed).normal(0.0, perturbation, self._frame.shape).astype(np.float32)
         outcome = isophote.fit_frame(self._frame, *self._room, self._table, self._limits, self._result)
@@ -105,7 +106,7 @@ class Fitter:
         flux = isophote_frame.flux_inside(self._frame, x0, y0, sma, eps, pa)
         return Ellipse(sma, eps, pa, x0, y0, float(flux))
 
-    def _colors(self, image: np.ndarray, taps: tuple[np.ndarray, np.ndarray], at: Ellipse) -> tuple[float, float]:
+    def _colors(self, image: np.ndarray, taps: tuple[np.ndarray, ...], at: Ellipse) -> tuple[float, float]:
         if image.shape[-1] < 3 or not at.finite:
             return math.nan, math.nan
         flux = np.empty(3)

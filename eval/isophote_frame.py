@@ -11,6 +11,8 @@ from functools import lru_cache
 import numba as nb
 import numpy as np
 
+from eval.isophote_walk import bare
+
 KEYS_A = -0.5
 """Free parameter of the cubic kernel (Keys 1981, IEEE Trans. ASSP 29, 1153)."""
 
@@ -26,7 +28,7 @@ def cubic(distance: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=32)
-def resampling(source: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+def resampling(source: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the taps that resample `source` pixels to `size` pixels along one axis.
 
     Returns
@@ -36,6 +38,8 @@ def resampling(source: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     weights : (size, taps) float64 array
         Weights of the source pixels from there on; they sum to 1. At the edges the kernel is cut
         off and normalised again; when shrinking it is widened by the scale.
+    cumulative : (size + 1, source) float64 array
+        Row i holds what the first i output pixels take of each source pixel.
     """
     scale = source / size
     stretch = max(scale, 1.0)
@@ -49,14 +53,20 @@ def resampling(source: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     weights = cubic((pixels - centers[:, np.newaxis] + 0.5) / stretch)
     weights[(pixels < low[:, np.newaxis]) | (pixels >= high[:, np.newaxis])] = 0.0
     weights /= weights.sum(axis=1, keepdims=True)
-    weights.setflags(write=False)
-    first.setflags(write=False)
-    return first, weights
+    cumulative = np.zeros((size + 1, source))
+    np.put_along_axis(cumulative[1:], pixels, weights, axis=1)
+    cumulative = np.cumsum(cumulative, axis=0)
+    for array in (first, weights, cumulative):
+        array.setflags(write=False)
+    return first, weights, cumulative
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def grey_of(image, largest, grey):
-    """Fill `grey` (H, W) float32 with the mean of an (H, W, C) image's bands; say if it can be used."""
+def grey_of(image, largest, turned):
+    """Fill `turned` (W, H) float32 with the mean of an (H, W, C) image's bands; say if it can be used.
+
+    It is turned over its diagonal, so that both passes of `resample` run along contiguous pixels.
+    """
     height, width, channels = image.shape
     low, high = np.inf, -np.inf
     sound = True
@@ -71,7 +81,7 @@ def grey_of(image, largest, grey):
                     sound = False
                 total += value
             mean = np.float32(total / channels)
-            grey[j, i] = mean
+            turned[i, j] = mean
             low = min(low, mean)
             high = max(high, mean)
     if not sound:
@@ -79,30 +89,35 @@ def grey_of(image, largest, grey):
     return CONSTANT if low == high else USABLE
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def resample(grey, first, weights, rows, frame):
-    """Fill `frame` (S, S) float32 from `grey` (H, H) float32 by way of `rows` (H, S) float32."""
+@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def resample(turned, first, weights, columns, rows, frame):
+    """Fill `frame` (S, S) float32 from what `grey_of` made, by way of `columns` (S, H) and `rows` (H, S) float32."""
     source, size = rows.shape
-    taps = weights.shape[1]
+    _combine(bare(turned), bare(first), bare(weights), bare(columns))
     for j in range(source):
         for i in range(size):
-            total = 0.0
-            for tap in range(taps):
-                total += np.float64(grey[j, first[i] + tap]) * weights[i, tap]
-            rows[j, i] = np.float32(total)
-    for j in range(size):
+            rows[j, i] = columns[i, j]
+    _combine(bare(rows), bare(first), bare(weights), bare(frame))
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _combine(rows, first, weights, out):
+    """Fill every row of `out` with its weighted sum of successive rows, in double precision."""
+    taps = weights.shape[1]
+    for j in range(out.shape[0]):
+        start, line = first[j], out[j]
         if taps == 4:
-            a, b, c, d = rows[first[j]], rows[first[j] + 1], rows[first[j] + 2], rows[first[j] + 3]
+            a, b, c, d = rows[start], rows[start + 1], rows[start + 2], rows[start + 3]
             wa, wb, wc, wd = weights[j, 0], weights[j, 1], weights[j, 2], weights[j, 3]
-            for i in range(size):
+            for i in range(len(line)):
                 total = np.float64(a[i]) * wa + np.float64(b[i]) * wb
-                frame[j, i] = np.float32(total + np.float64(c[i]) * wc + np.float64(d[i]) * wd)
+                line[i] = np.float32(total + np.float64(c[i]) * wc + np.float64(d[i]) * wd)
         else:
-            for i in range(size):
+            for i in range(len(line)):
                 total = 0.0
                 for tap in range(taps):
-                    total += np.float64(rows[first[j] + tap, i]) * weights[j, tap]
-                frame[j, i] = np.float32(total)
+                    total += np.float64(rows[start + tap, i]) * weights[j, tap]
+                line[i] = np.float32(total)
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
@@ -137,7 +152,7 @@ def flux_inside(frame, x0, y0, sma, eps, pa):
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def band_fluxes(image, first, weights, x0, y0, sma, eps, pa, bands):
+def band_fluxes(image, first, weights, cumulative, x0, y0, sma, eps, pa, bands):
     """Fill `bands` with what `flux_inside` would give for the frame of each band.
 
     Resampling is linear, so the mask is brought to the image (its adjoint) instead of every band
@@ -145,11 +160,6 @@ def band_fluxes(image, first, weights, x0, y0, sma, eps, pa, bands):
     """
     source = image.shape[0]
     size, taps = weights.shape
-    cumulative = np.zeros((size + 1, source))
-    for i in range(size):
-        cumulative[i + 1] = cumulative[i]
-        for tap in range(taps):
-            cumulative[i + 1, first[i] + tap] += weights[i, tap]
     share = np.zeros((source, source))
     for j in range(max(0, int(y0 - sma) - 1), min(size, int(y0 + sma) + 2)):
         low, high = _span(j - y0, size, x0, sma, eps, pa)

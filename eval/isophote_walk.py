@@ -34,7 +34,7 @@ POINTS_PER_PIXEL = 512
 """Room for a walk, in points per pixel of the frame's side; only an ellipse that has run away needs more."""
 
 COS, SIN, X, Y, PHI = 0, 1, 2, 3, 4
-SMA, EPS, START_SMA, START_EPS, COUNT, REACH = 0, 1, 2, 3, 4, 5
+SMA, EPS, START_SMA, START_EPS, COUNT, REACH, WALKED, SAMPLED = range(8)
 _jit = nb.njit(cache=True, nogil=True, error_model="numpy")
 _jit_vector = nb.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 
@@ -46,9 +46,9 @@ class Walk(NamedTuple):
     ----------
     points : (5, capacity) float64 array
         cos phi, sin phi, x, y (pixels from the centre) and phi of every point, in no particular order.
-    head : (6,) float64 array
+    head : (8,) float64 array
         Semi-major axis and ellipticity, those of the ellipse whose start it takes, number of points,
-        largest radius.
+        largest radius; points walked and points sampled since it was made.
     factor : (5, LANES) float64 array
         Cholesky factor, lower, of the normal equations of 1, sin, cos, sin 2, cos 2 over the points,
         in the first five columns.
@@ -72,10 +72,13 @@ class Table(NamedTuple):
         from the ellipse's own start (0) or from the one it inherits (1).
     steps : (2, lattice, PANELS) int64 array
         Points in each piece; 0 where the table is not to be used.
+    edges : (PANELS + 1,) float64 array
+        Values of q between which the panels lie, falling from 1.
     """
 
     polynomials: np.ndarray
     steps: np.ndarray
+    edges: np.ndarray
 
 
 def room(frame_size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -104,7 +107,7 @@ def bare(typing_context, array):
 def make_walk(points, space):
     """A walk without points, in the room given."""
     walk = Walk(bare(points), bare(space[0, 0]), bare(space[1]), bare(space[2]))
-    walk.head[COUNT] = 0.0
+    walk.head[:] = 0.0
     return walk
 
 
@@ -189,15 +192,18 @@ def _place_lanes(state, polynomial, z, phi, q, sma):
 @_jit
 def _fill_holes(points, steps, count):
     """Move the points of the first `count` steps of a walk to the first `count` columns."""
+    whole, rest = count // steps, count % steps
     source = steps * LANES - 1
-    for at in range(count):
-        if (at % LANES) * steps + at // LANES < count:
-            continue
-        while (source % LANES) * steps + source // LANES >= count:
+    for lane in range(whole, LANES):
+        for t in range(rest if lane == whole else 0, steps):
+            at = t * LANES + lane
+            if at >= count:
+                break
+            while source % LANES > whole or (source % LANES == whole and source // LANES >= rest):
+                source -= 1
+            for row in range(5):
+                points[row, at] = points[row, source]
             source -= 1
-        for row in range(5):
-            points[row, at] = points[row, source]
-        source -= 1
 
 
 @_jit
@@ -205,13 +211,12 @@ def _walk_pieces(walk, table, kind, index, sma, q, phi):
     """Walk all pieces side by side, from a given first angle. Returns the number of points, 0 if not in the table."""
     if not MIN_Q <= q <= 1.0 or index < 0 or index >= table.steps.shape[1]:
         return 0
-    place = min(np.log(q) / np.log(MIN_Q) * PANELS, PANELS - 1e-9)
-    panel = int(place)
+    panel = min(int(np.log(q) * (PANELS / np.log(MIN_Q))), PANELS - 1)
     steps = table.steps[kind, index, panel]
     points = walk.points
     if steps == 0 or steps * LANES > points.shape[1]:
         return 0
-    high, low = MIN_Q ** (panel / PANELS), MIN_Q ** ((panel + 1) / PANELS)
+    high, low = table.edges[panel], table.edges[panel + 1]
     z = (2.0 * q - high - low) / (high - low)
     polynomial = table.polynomials[kind, index, panel]
     _place_lanes(walk.state, polynomial, z, phi, q, sma)
@@ -338,6 +343,7 @@ def trace(walk, table, index, step, sma, eps, start_sma, start_eps, normal):
         count += 1
     head[SMA], head[EPS], head[START_SMA], head[START_EPS], head[COUNT] = sma, eps, start_sma, start_eps, count
     head[REACH] = max(r0, max(sma, sma * q))
+    head[WALKED] += count
     if normal:
         normal_matrix(walk.factor, count, *_trigonometric_sums(points, count))
         if not factorise(walk.factor):
@@ -407,7 +413,7 @@ def starts_table(frame_size: int, sma0: float, step: float) -> Table:
                     steps[kind, index, panel] = size
             longest = count + 4
         sma = sma * (1.0 + step)
-    return Table(polynomials, steps)
+    return Table(polynomials, steps, edges)
 
 
 def _first_angle(kind: int, sma: float, eps: float, step: float) -> float:

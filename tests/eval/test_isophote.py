@@ -31,7 +31,7 @@ def test_the_frame_is_pillows(side):
 
 def test_the_kernel_keeps_quadratics_and_sums_to_one():
     # Keys (1981): with a = -0.5 the interpolation reproduces polynomials up to the second degree.
-    first, weights = isophote_frame.resampling(64, 512)
+    first, weights, _ = isophote_frame.resampling(64, 512)
     assert weights.sum(axis=1) == pytest.approx(1.0, abs=1e-14)
     at = (np.arange(512) + 0.5) / 8 - 0.5
     source = np.arange(64.0)
