@@ -181,6 +181,8 @@ class Tracker:
         from mlflow.entities import Metric
 
         self._start_trial(config)
+        if "epoch" not in result:
+            return
         run_id, name = self._runs[config["name"]], config["name"]
         now = int(time.time() * 1000)
         rows = [*result.get("history", [])]
