@@ -11,7 +11,7 @@ from eval.figures import GENERATED_COLOR, INK, REAL_COLOR, REAL_EDGE, as_rgb, he
 from eval.nearest import Nearest, centre, flipped
 
 if TYPE_CHECKING:
-    from eval.closest import Memorisation
+    from eval.memorisation import Memorisation
 
 
 def match_figure(
@@ -78,7 +78,7 @@ def distance_figure(closest: Nearest, held_out: Nearest, figures: Memorisation, 
     closest, held_out : Nearest
         Nearest training images of generated and of held-out images.
     figures : Memorisation
-        What `eval.closest.memorisation` says of them.
+        What `eval.memorisation.memorisation` says of them.
     title : str, optional
         First line of the figure.
     """

@@ -7,15 +7,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+from eval.blocks import Block, StageError
 from eval.catalogue import ENGINE_VERSION, read_catalogue
 from eval.settings import MeasurementSettings
 
-Block = tuple[int, int]
 DESCRIPTION = "stage.json"
-
-
-class StageError(RuntimeError):
-    """A stage could not go on; the message says where it stopped and what is kept."""
 
 
 class PartStore:

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eval.closest import figures_of, main, memorisation
+from eval.closest import main
+from eval.memorisation import figures_of, memorisation
 
 
 def images(n: int, seed: int, *, noise: float = 6.0) -> np.ndarray:

@@ -185,7 +185,7 @@ def test_ray_data_ends_with_a_reason(local_ray, tmp_path):
         measure_source(DrawnSource(20, fails=12), block_size=4, place="ray", out=tmp_path)
     assert measure_source(DrawnSource(20), block_size=4, place="ray", out=tmp_path).done <= 5
     # A block that kills every worker is given up.
-    with pytest.raises(StageError, match="no block was finished in 15 s.* kills every worker"):
+    with pytest.raises(StageError, match=r"no block was finished in 15 s.* kills every worker"):
         measure_source(DrawnSource(8, kills=5), block_size=4, place="ray", stall_timeout=15)
     # The cluster is as good as before.
     assert measure_source(DrawnSource(8), block_size=4, place="ray").place == "ray"
