@@ -68,9 +68,8 @@ class Fitter:
         `perturbation` is the standard deviation of normal noise added to the frame, in its units, and
         `seed` its seed: see `eval.photutils_engine.fit_image`.
         """
-        if image.dtype != np.uint8:
-            image = image.astype(np.float64)
-        image = np.ascontiguousarray(image)
+        # A copy: kernels are compiled for two types of writable array, and a memory map is not writable.
+        image = np.array(image, dtype=np.uint8 if image.dtype == np.uint8 else np.float64, order="C")
         source, size = image.shape[0], self.settings.frame_size
         if self._turned.shape[0] != source:
             self._turned = np.empty((source, source), np.float32)
@@ -79,8 +78,8 @@ class Fitter:
         usable = isophote_frame.grey_of(image, LARGEST, self._turned)
         if usable != isophote_frame.USABLE:
             return Fit("invalid", detail=_REASONS[usable])
-        taps = isophote_frame.resampling(source, size)
-        isophote_frame.resample(self._turned, *taps[:2], self._columns, self._rows, self._frame)
+        first, weights, _ = isophote_frame.resampling(source, size)
+        isophote_frame.resample(self._turned, first, weights, self._columns, self._rows, self._frame)
         if perturbation:
             self._frame += np.random.default_rng(seed).normal(0.0, perturbation, self._frame.shape).astype(np.float32)
         outcome = isophote.fit_frame(self._frame, *self._room, self._table, self._limits, self._result)
@@ -89,7 +88,7 @@ class Fitter:
             return Fit(status, detail=detail)
         last, converged = self._ellipse(2), self._ellipse(7)
         use_last = self.settings.outermost == "last"
-        colors = self._colors(image, taps, last if use_last else converged)
+        colors = self._colors(image, last if use_last else converged)
         return Fit(
             "ok",
             stop_code=int(self._result[0]),
@@ -106,11 +105,13 @@ class Fitter:
         flux = isophote_frame.flux_inside(self._frame, x0, y0, sma, eps, pa)
         return Ellipse(sma, eps, pa, x0, y0, float(flux))
 
-    def _colors(self, image: np.ndarray, taps: tuple[np.ndarray, ...], at: Ellipse) -> tuple[float, float]:
+    def _colors(self, image: np.ndarray, at: Ellipse) -> tuple[float, float]:
         if image.shape[-1] < 3 or not at.finite:
             return math.nan, math.nan
         flux = np.empty(3)
-        isophote_frame.band_fluxes(image, *taps, at.x0, at.y0, at.sma, at.eps, at.pa, flux)
+        first, weights, cumulative = isophote_frame.resampling(image.shape[0], self.settings.frame_size)
+        where = (at.x0, at.y0, at.sma, at.eps, at.pa)
+        isophote_frame.band_fluxes(image, first, weights, cumulative, *where, flux)
         red, green, blue = (float(value) for value in flux)
         return red / green if green else math.nan, green / blue if blue else math.nan
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eval import fast_engine, isophote_frame, isophote_walk, photutils_engine
+from eval import fast_engine, isophote, isophote_frame, isophote_walk, photutils_engine
 from eval.crosscheck import agreement
 from eval.measure import as_catalogue, measure
 from eval.settings import MeasurementSettings
@@ -160,3 +160,15 @@ def test_fits_survive_noise_at_rounding_level():
     assert first.status == again.status == "ok"
     assert first.converged.eps != again.converged.eps
     assert again.converged.eps == pytest.approx(first.converged.eps, abs=0.01)
+
+
+def test_no_kind_of_array_makes_the_kernels_compile_again(tmp_path):
+    fast_engine.compile_once()
+    kernels = (isophote_frame.grey_of, isophote_frame.resample, isophote_frame.band_fluxes, isophote.fit_frame)
+    before = [len(kernel.signatures) for kernel in kernels]
+    image = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 4), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", image)
+    kinds = [np.load(tmp_path / "images.npy", mmap_mode="r"), image[..., :3], image[:, ::-1], image.astype(">f4")]
+    for images in (*kinds, np.asfortranarray(image), image.astype(np.int64), image[..., 0].astype(bool)):
+        measure(images)
+    assert [len(kernel.signatures) for kernel in kernels] == before
