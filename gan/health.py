@@ -13,9 +13,9 @@ LOOK_IMAGES, LOOK_BLOCK, LOOK_SEED = 64, 16, 0
 NORM_IMAGES, NORM_SEED = 512, 1
 BLOCK = 64
 REAL_IMAGES = 256
-ALIKE = 0.1  # of the spread, or of the contrast, of real images
+ALIKE = 0.05  # of the spread, or of the contrast, of real images
 PATIENCE = 3  # epochs in a row
-WARM_UP_STEPS = 200  # before them, running statistics of batch norms are not yet those of the network
+WARM_UP_STEPS = 3000  # a healthy training may draw nearly one galaxy at first
 
 
 def losses_problem(means: Tensor) -> str | None:
@@ -42,8 +42,9 @@ def spread_and_contrast(images: Tensor) -> tuple[float, float]:
 class Health:
     """Compares what a generator draws with real images; tells a collapse once it has lasted.
 
-    Collapse: for 3 epochs in a row 64 generated images have less than 0.1 of the spread (all alike) or of the contrast
-    (flat) of real images. The first 200 steps do not count.
+    Collapse: for 3 epochs in a row 64 generated images have less than 0.05 of the spread (all alike) or of the contrast
+    (flat) of real images. The first 3,000 steps do not count: a training that ends well can look like this for many
+    epochs at first.
 
     Parameters
     ----------

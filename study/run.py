@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     options = parser().parse_args(given)
     console, errors = make_console(), Console(stderr=True, highlight=False)
-    signal.signal(signal.SIGTERM, _interrupt)
+    listen()
     command = "python -m study.run " + shlex.join([a for a in given if a != "--resume"] + ["--resume"])
     try:
         study = load_study(options.space, options.overrides, smoke=options.smoke)
@@ -62,6 +62,11 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         errors.print(f"\ninterrupted; nothing is lost. To continue:\n  {command}", markup=False, soft_wrap=True)
         return EXIT_INTERRUPTED
+
+
+def listen() -> None:
+    """Take SIGTERM as Ctrl-C is taken; Ray puts a handler of its own in place, so this is called after it too."""
+    signal.signal(signal.SIGTERM, _interrupt)
 
 
 def make_console() -> Console:
@@ -168,6 +173,7 @@ def _run(
     try:
         if not options.address:
             cluster.start(None, placement)
+        listen()
         cluster.silence()
         show_plan(console, plan.rows(study, placement, material.describe(), None, None))
         _say_if_long(study, console, placement, material)

@@ -44,7 +44,7 @@ def real():
     return np.random.default_rng(0).integers(0, 256, (300, 8, 8, 3), np.uint8)
 
 
-def look(health, images, epochs, steps=1000):
+def look(health, images, epochs, steps=10_000):
     return [health.look(Fixed(images), torch.zeros(16, 1), steps=steps) for _ in range(epochs)]
 
 
