@@ -179,11 +179,13 @@ def scatter_chart(
     low, high = (-0.5, len(categories) - 0.5) if categories else bounds
     if not categories and not log:
         low, high = low - 0.03 * (high - low), high + 0.03 * (high - low)
-    frame = _Frame(340, 250, (low, high), (0, top), (14, 14, 36, 46), log_x=log and not categories)
+    frame = _Frame(340, 250, (low, high), (0, top), (14, 22, 36, 46), log_x=log and not categories)
     parts = [frame.open(title), frame.floor_band(floor, floor_95), frame.y_axis("")]
     below = frame.height - frame.bottom + 18
     if categories:
-        parts += [_text(frame.x(i), below, _shortened(name, len(categories)), "middle") for i, name in enumerate(categories)]
+        parts += [
+            _text(frame.x(i), below, _shortened(name, len(categories)), "middle") for i, name in enumerate(categories)
+        ]
     else:
         marks = _decades(low, high) if log else ticks(low, high, most=4)
         parts += [_text(frame.x(tick), below, _number(tick), "middle") for tick in marks]
@@ -206,7 +208,9 @@ def _decades(low: float, high: float) -> list[float]:
 def _dot(x: float, y: float, dot: Dot) -> str:
     title = f"<title>{escape(dot.label)}</title>"
     if dot.kind == "stopped":
-        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="white" stroke="{OTHER}" stroke-width="1.5">{title}</circle>'
+        return (
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="white" stroke="{OTHER}" stroke-width="1.5">{title}</circle>'
+        )
     if dot.kind == "baseline":
         return f'<rect x="{x - 4.5:.1f}" y="{y - 4.5:.1f}" width="9" height="9" fill="{BASELINE}">{title}</rect>'
     colour, radius = (BEST, 6) if dot.kind == "best" else (OTHER, 4.2)
@@ -250,7 +254,9 @@ def effect_chart(
     parts = [frame.open(f"paired effects on {metric}")]
     if noise:
         band = frame.x(noise) - frame.x(-noise)
-        parts.append(f'<rect x="{frame.x(-noise):.1f}" y="10" width="{band:.1f}" height="{bottom - 10:g}" fill="#eceff2"/>')
+        parts.append(
+            f'<rect x="{frame.x(-noise):.1f}" y="10" width="{band:.1f}" height="{bottom - 10:g}" fill="#eceff2"/>'
+        )
     for tick in ticks(-limit, limit, most=6):
         parts.append(_line(frame.x(tick), 10, frame.x(tick), bottom, MUTED if tick == 0 else RULE))
         parts.append(_text(frame.x(tick), bottom + 18, "0" if tick == 0 else f"{tick:+g}", "middle"))
