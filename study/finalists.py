@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from gan.config import ModelConfig
 from study.config import Study
-from study.drawing import Drawing, input_size
+from study.drawing import Drawing, input_size, load_indices
 from study.evaluate import Reference, atomically, judge, objectives, write_evaluation
 from study.galaxies import Galaxies
 from study.results import TrialRow
 
+MEMORISATION_IMAGES = 2000
 FRESH_SEED = 1_000_003
 """Added to a trial's seed: the galaxies that chose a checkpoint do not judge it."""
 
@@ -101,11 +103,33 @@ def judge_finalists(
         count = drawing.count(study.objective.final_samples or study.objective.samples)
         source = CheckpointGalaxies(str(path), count, row.seed + FRESH_SEED, drawing)
         catalogue = measure_source(source, engine=study.objective.engine, cpus=cpus).catalogue()
-        evaluation = judge(source.images(0, min(count, 2000)), catalogue, reference)
+        images = source.images(0, min(count, MEMORISATION_IMAGES))
+        evaluation = judge(images, catalogue, reference)
+        evaluation.metrics.update(memorisation_metrics(images, settings, model))
         values = objectives(evaluation.metrics, study.objective.metrics)
         facts = {"trial": row.name, "epoch": best["epoch"], "objective": values[study.objective.metrics[0]]}
         write_evaluation(evaluation, target, {**facts, "objectives": values, "samples": count, "checkpoint": str(path)})
         done(row, evaluation.metrics)
+
+
+def memorisation_metrics(images: np.ndarray, settings: dict[str, Any], model: ModelConfig) -> dict[str, float]:
+    """How close generated galaxies come to the training images, beside held-out ones; empty where none were held out.
+
+    Parameters
+    ----------
+    images : (n, H, W, C) uint8 array
+        Generated galaxies.
+    """
+    from eval.memorisation import memorisation
+    from eval.nearest import centre
+    from gan.data import GalaxySet
+
+    train, held_out = (load_indices(Path(settings["split"]), part) for part in ("train", "reference"))
+    if np.array_equal(train, held_out):
+        return {}
+    real = centre(GalaxySet.open(settings["set"]).images(model.image_size))
+    found, _, _ = memorisation(centre(images), real[train], real[held_out], crop=1.0)
+    return found.metrics()
 
 
 def keep_best(row: TrialRow, folder: Path) -> Path | None:

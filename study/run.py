@@ -264,12 +264,16 @@ def _finish(
     console: Console,
 ) -> None:
     """Judge the finalists, keep the best checkpoint, hand both to MLflow."""
+    from study.evaluate import objectives
     from study.finalists import judge_finalists, keep_best, reference_of
     from study.pictures import draw_histograms
     from study.results import collect
 
     def done(row: Any, metrics: dict[str, float]) -> None:
-        console.print(f"finalist {row.name}: objective {metrics.get('ks_mean', float('nan')):.3f}")
+        share, expected = (metrics.get(f"memorisation/in_training{k}") for k in ("", "_expected"))
+        copied = f", nearest real image is a training one for {share:.1%} (expected {expected:.1%})" if expected else ""
+        objective = objectives(metrics, study.objective.metrics)[study.objective.metrics[0]]
+        console.print(f"finalist {row.name}: objective {objective:.3f}{copied}")
         home = folder.path / "finalists" / row.name
         draw_histograms(home, study)
         files = {f"final/{p.name}": p for p in sorted(home.iterdir()) if p.suffix in (".png", ".json", ".parquet")}
