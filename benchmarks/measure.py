@@ -6,12 +6,12 @@ IMAGES defaults to `../shared/galaxies/gz2` beside the repository; without it, g
 Three tables: the ratio per core; where the fast engine's time goes; and a whole run of
 `--throughput` images in a new process, start-up, reading and writing included.
 
-Where the time goes in what is left (2 cores of a busy Xeon, 64 px): three quarters is the fit. Some
-200,000 points are sampled per galaxy, 2 ns each: four scattered reads and a bilinear blend, in
-vector registers, nothing waits on anything. Some 80,000 are walked, 3 to 4 ns each: a square root, a
-division and two polynomials per point. The rest is normal equations, the starts of walks and
-gradients. Half of all samples belong to the two or so isophotes per galaxy that never converge and
-take all 50 iterations: leaving them early would change which ellipse is the last one.
+Where the time goes in what is left: three quarters is the fit, a tenth the bicubic frame, the rest
+colours and flux (second table, 64 px). The fit samples some 230,000 points per galaxy, each four
+scattered reads and a bilinear blend in vector registers where no point waits for another, and walks
+some 65,000, each a square root, a division and two polynomials; then come normal equations and the
+starts of walks. Many of the samples belong to isophotes that never converge and take all 50
+iterations: leaving those early would change which ellipse is the last one.
 """
 
 from __future__ import annotations

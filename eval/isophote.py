@@ -12,7 +12,7 @@ Where the time of photutils goes, and what is done about it here:
   ellipticity only. It is kept, with its normal equations, until the ellipticity changes: corrections
   that move the centre or turn the axis walk nothing. `eval.isophote_walk` says how it is walked.
 - Sampling a kept walk is a loop without a dependency from point to point, in vector registers.
-- Arrays travel without owners, since counting references to them took a fifth of the time.
+- Arrays travel without owners: counting references to them is dear in small functions.
 - photutils samples the finished ellipse again, and once more after taking over the geometry of its
   neighbour; nothing of that is ever used, and it is left out.
 

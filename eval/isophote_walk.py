@@ -2,7 +2,7 @@
 
 photutils walks in polar angle, phi -> phi + min(1 / r(phi), 0.5) from a start that depends on the
 semi-major axis, until a full turn and 0.05 rad are covered. Each step waits for the one before:
-square root, sine and cosine, some 20 ns that no processor can overlap. Yet the k-th angle of the walk
+square root, sine and cosine, which no processor can overlap. Yet the k-th angle of the walk
 is a smooth function of the axis ratio q = 1 - eps, and semi-major axes only take the values of a
 lattice. So `starts_table` keeps, as polynomials in q, the angles at which each sixteenth of every walk
 begins; from there sixteen pieces are walked side by side, in vector registers. The points are
@@ -89,7 +89,7 @@ def room(frame_size: int) -> tuple[np.ndarray, np.ndarray]:
 
 @nb.extending.intrinsic
 def bare(typing_context, array):
-    """An array without an owner, so that passing it on counts no references (a fifth of the time, else).
+    """An array without an owner, so that passing it on counts no references (atomic, and dear in small functions).
 
     Whoever called into compiled code must hold the memory.
     """
@@ -370,7 +370,7 @@ def _tabulate(angles, sma, qs, phis, lanes_angles):
 
 @lru_cache(maxsize=8)
 def starts_table(frame_size: int, sma0: float, step: float) -> Table:
-    """Tabulate where the pieces of every walk begin (some 50 ms; kept for the process).
+    """Tabulate where the pieces of every walk begin; kept for the process.
 
     Parameters
     ----------
