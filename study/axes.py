@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import math
@@ -165,7 +166,7 @@ def parse_axes(raw: Any, *, lines: Lines, file: str, base: Callable[[str], Any])
     return _ordered(axes, where)
 
 
-def _refuse_overlap(axes: tuple[Axis, ...], where: Callable) -> None:
+def _refuse_overlap(axes: tuple[Axis, ...], where: Callable[[str], tuple[str, int | None]]) -> None:
     owner: dict[str, str] = {}
     for axis in axes:
         for path in {p for v in axis.values for p in v} if axis.kind == "points" else {axis.name}:
@@ -175,7 +176,7 @@ def _refuse_overlap(axes: tuple[Axis, ...], where: Callable) -> None:
             owner[path] = axis.name
 
 
-def _ordered(axes: tuple[Axis, ...], where: Callable) -> tuple[Axis, ...]:
+def _ordered(axes: tuple[Axis, ...], where: Callable[[str], tuple[str, int | None]]) -> tuple[Axis, ...]:
     sets = {axis.name: set(axis.values[0]) if axis.kind == "points" else {axis.name} for axis in axes}
     known = set().union(*sets.values())
     for axis in axes:
@@ -330,11 +331,15 @@ def grid(axes: tuple[Axis, ...], base: Callable[[str], Any]) -> Iterator[Point]:
     seen: set[str] = set()
     for combination in itertools.product(*(axis.levels() for axis in axes)):
         level = dict(zip((axis.name for axis in axes), combination, strict=True))
-        point = walk(axes, base, lambda axis, level=level: level[axis.name])
+        point = walk(axes, base, functools.partial(_level_of, level))
         key = json.dumps(point, sort_keys=True)
         if key not in seen:
             seen.add(key)
             yield point
+
+
+def _level_of(level: dict[str, Any], axis: Axis) -> Any:
+    return level[axis.name]
 
 
 def one_at_a_time(axes: tuple[Axis, ...], base: Callable[[str], Any]) -> Iterator[tuple[str, Point]]:

@@ -170,7 +170,7 @@ def field_types(cls: type) -> dict[str, Any]:
 
 def _coerce(kind: Any, value: Any, path: str, lines: Lines, file: str) -> Any:
     origin = typing.get_origin(kind)
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return bind(kind, value, path=path, lines=lines, file=file)
     if origin in (Union, types.UnionType):
         return _coerce_union(kind, value, path, lines, file)

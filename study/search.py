@@ -7,6 +7,7 @@ and everything about a trial stands in the Optuna database.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import math
@@ -139,7 +140,7 @@ class HistorySearch(Searcher):
                 self._discard(trial.number)
         self._handed_out = len(finished(history))
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         """Config of the next trial, or `Searcher.FINISHED`."""
         if self._handed_out >= self.study.trials:
             return Searcher.FINISHED
@@ -172,7 +173,7 @@ class HistorySearch(Searcher):
                     if axis.name in fixed:
                         _suggest(trial, axis)
                 return trial.number
-            point = walk(self.study.axes, self.study.value, lambda axis, trial=trial: _suggest(trial, axis))
+            point = walk(self.study.axes, self.study.value, functools.partial(_suggest, trial))
             try:
                 self.study.configure(point)
             except ConfigError as error:
@@ -210,9 +211,10 @@ class HistorySearch(Searcher):
         frozen = self._frozen(number)
         if frozen.state.is_finished():
             return
-        nothing = not result or ("objective" not in result and not frozen.intermediate_values)
+        result = result or {}
+        nothing = "objective" not in result and not frozen.intermediate_values
         if error or nothing or result.get("failed"):
-            why = (result or {}).get("failed") or "its processes were lost; Ray's files of it are in `tune`"
+            why = result.get("failed") or "its processes were lost; Ray's files of it are in `tune`"
             self.history._storage.set_trial_user_attr(frozen._trial_id, "error", str(why)[:500])
             self.history.tell(number, state=TrialState.FAIL)
         elif not result.get("final"):

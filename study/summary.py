@@ -61,10 +61,10 @@ def _number(evaluation: dict | None) -> str:
 
 def notes(study: Study, rows: list[TrialRow]) -> list[str]:
     """What a reader must know to read the table."""
-    lines = []
-    if not rows or rows[0].best is None:
+    lines: list[str] = []
+    leader = rows[0] if rows else None
+    if leader is None or leader.best is None:
         return lines
-    leader = rows[0]
     if leader.final:
         count = leader.final.get("samples", study.objective.samples)
         lines.append(f"final: best checkpoint judged again with {count:,} new galaxies; floors of that column")

@@ -156,7 +156,7 @@ class Tracker:
         name = config["name"]
         if name in self._runs:
             return
-        tags = {"mlflow.parentRunId": self.parent, "trial_id": name, "study_id": self.identity, "kind": "trial"}
+        tags = {"mlflow.parentRunId": str(self.parent), "trial_id": name, "study_id": self.identity, "kind": "trial"}
         run_id = self._find({"study_id": self.identity, "trial_id": name})
         if run_id is None:
             label = shown_point(config["point"]) or config["role"]
@@ -237,7 +237,7 @@ class Tracker:
 
         def send() -> None:
             run_id = self.parent if trial is None else self._runs.get(trial)
-            run_id = run_id or self._find({"study_id": self.identity, "trial_id": trial})
+            run_id = run_id or self._find({"study_id": self.identity, "trial_id": str(trial)})
             for name, value in (metrics or {}).items():
                 self._client.log_metric(run_id, name, float(value))
             for name, path in files.items():

@@ -46,7 +46,8 @@ def run_trial(config: dict[str, Any], settings: dict[str, Any]) -> None:
             storage_path=settings["folder"],
             callbacks=[_report_to_tune()],
             failure_config=ray.train.FailureConfig(
-                max_failures=MAX_WORKER_FAILURES, controller_failure_limit=MAX_CONTROLLER_FAILURES
+                max_failures=MAX_WORKER_FAILURES,
+                controller_failure_limit=MAX_CONTROLLER_FAILURES,  # type: ignore[call-arg]
             ),
             checkpoint_config=ray.train.CheckpointConfig(
                 num_to_keep=2, checkpoint_score_attribute="objective", checkpoint_score_order="min"

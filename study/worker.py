@@ -91,7 +91,7 @@ def _epochs(trainer: Any, trial: dict, study: dict, rank: int, size: int, clock:
             with tempfile.TemporaryDirectory() as folder:
                 metrics: dict[str, Any] = {"epoch": result.epoch}
                 checkpoint = None
-                if rank == 0:
+                if evaluator is not None:
                     facts = {"final": final, "diverged": result.diverged, "clock": clock}
                     metrics = _finite_history(history, evaluator.run(trainer, result, facts))
                     checkpoint = _checkpoint(trainer, metrics, Path(folder))
@@ -113,7 +113,8 @@ class _Evaluator:
     """Samples, measures and judges; keeps the reference in memory between evaluations."""
 
     def __init__(self, trial: dict[str, Any], study: dict[str, Any]):
-        self.trial, self.study, self._reference = trial, study, None
+        self.trial, self.study = trial, study
+        self._reference: Any = None
 
     @property
     def reference(self) -> Any:
