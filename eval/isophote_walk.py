@@ -6,7 +6,7 @@ square root, sine and cosine, which no processor can overlap. Yet the k-th angle
 is a smooth function of the axis ratio q = 1 - eps, and semi-major axes only take the values of a
 lattice. So `starts_table` keeps, as polynomials in q, the angles at which each sixteenth of every walk
 begins; from there sixteen pieces are walked side by side, in vector registers. The points are
-photutils' to about 1e-10 rad; walks outside the table are taken step by step.
+photutils' to `TABLE_TOLERANCE`; walks outside the table are taken step by step.
 """
 
 from __future__ import annotations
