@@ -68,11 +68,20 @@ def load_model(model: str, enlarge: str | None = None, *, tracking_uri: str | No
             file = find_model(enlarge, Path(folder), tracking_uri=tracking_uri)
             enlarger, second = load_enlarger(file)
             origin["enlarge"] = _origin(enlarge, file, as_dict(second))
-            from gan.chain import Chain
-
-            return Model(Chain(network, enlarger), second.image_size, second.channels, origin)
+            return Model(_chain(network, config, enlarger, second), second.image_size, second.channels, origin)
         except (CheckpointError, FieldError) as error:
             raise InputError(str(error)) from None
+
+
+def _chain(network: Any, config: Any, enlarger: Any, second: Any) -> Any:
+    from gan.chain import Chain
+
+    if config.channels != second.channels:
+        raise InputError(f"--enlarge: takes {second.channels} bands, and --model draws {config.channels}")
+    try:
+        return Chain(network, enlarger)
+    except ValueError as error:
+        raise InputError(f"--enlarge: {error}") from None
 
 
 def _origin(given: str, file: Path, config: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from html import escape
 
 BEST, BASELINE, OTHER, STOPPED, ALERT = "#0072b2", "#222222", "#8a95a1", "#c3cad2", "#d55e00"
 FLOOR = "#e3ebe4"
+NAME_HEIGHT = 14.0
 INK, MUTED, RULE = "#1f2430", "#667080", "#e4e7eb"
 
 
@@ -126,36 +127,40 @@ def objective_chart(
         parts.append(_line(at, frame.top, at, frame.height - frame.bottom, "#b9a2c9", dash="4 4"))
         parts.append(_text(at, frame.top - 6, f"rung {rung}", "middle", "#7d5f93"))
     order = {"stopped": 0, "other": 1, "baseline": 2, "best": 3}
-    for curve in sorted(curves, key=lambda c: order[c.kind]):
-        parts.append(_curve(frame, curve, named=len(curves) <= 10 or curve.kind in ("best", "baseline")))
+    shown = [c for c in sorted(curves, key=lambda c: order[c.kind]) if c.points]
+    parts += [_curve(frame, curve) for curve in shown]
+    named = [c for c in shown if len(curves) <= 10 or c.kind in ("best", "baseline")]
+    parts += _end_names(frame, named)
     if floor is not None:
         parts.append(_text(frame.width - frame.right + 6, frame.y(floor) + 4, "floor", "start", "#00734f"))
     return "".join([*parts, "</svg>"])
 
 
-def _curve(frame: _Frame, curve: Curve, *, named: bool) -> str:
+def _curve(frame: _Frame, curve: Curve) -> str:
     colour, width, dash = _style(curve.kind)
     places = [(frame.x(x), frame.y(y)) for x, y in curve.points]
-    if not places:
-        return ""
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    marks = "".join(
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{2.6 if curve.kind == "best" else 1.8}" fill="{colour}"/>'
-        for x, y in places
-    )
-    end_x, end_y = places[-1]
-    end = _cross(end_x, end_y, OTHER) if curve.kind == "stopped" else ""
-    name = ""
-    if named:
-        bold = ' font-weight="650"' if curve.kind == "best" else ""
-        name = (
-            f'<text x="{end_x + 8:.1f}" y="{end_y + 4:.1f}" fill="{OTHER if curve.kind == "stopped" else colour}"{bold}'
-            f">{escape(curve.name)}</text>"
-        )
+    radius = 2.6 if curve.kind == "best" else 1.8
+    marks = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{colour}"/>' for x, y in places)
+    end = _cross(*places[-1], OTHER) if curve.kind == "stopped" else ""
     return (
         f'<g class="curve"><title>{escape(curve.label)}</title><polyline points="{line}" fill="none" stroke="{colour}" '
-        f'stroke-width="{width}" stroke-linejoin="round"{dash}/>{marks}{end}{name}</g>'
+        f'stroke-width="{width}" stroke-linejoin="round"{dash}/>{marks}{end}</g>'
     )
+
+
+def _end_names(frame: _Frame, curves: Sequence[Curve]) -> list[str]:
+    """Names at the ends of curves, moved apart where curves end together."""
+    ends = sorted((frame.x(c.points[-1][0]), frame.y(c.points[-1][1]), n) for n, c in enumerate(curves))
+    parts, taken_x, lowest = [], -math.inf, -math.inf
+    for x, y, number in ends:
+        y = max(y, lowest + NAME_HEIGHT) if x == taken_x else y
+        taken_x, lowest = x, y
+        curve = curves[number]
+        colour = OTHER if curve.kind == "stopped" else _style(curve.kind)[0]
+        bold = ' font-weight="650"' if curve.kind == "best" else ""
+        parts.append(f'<text x="{x + 8:.1f}" y="{y + 4:.1f}" fill="{colour}"{bold}>{escape(curve.name)}</text>')
+    return parts
 
 
 def _style(kind: str) -> tuple[str, float, str]:

@@ -242,8 +242,9 @@ def _effective(data: ReportData, row: TrialRow, path: str) -> Any:
 
 
 def _trial_name(row: TrialRow) -> str:
-    role = "" if row.role in ("search", "grid") else f" {row.role}"
-    return f"{row.name}{role}"
+    """Name and role, where the settings do not tell the role."""
+    told = row.role == "baseline" or row.role.startswith("preset:")
+    return f"{row.name} {row.role}" if told else row.name
 
 
 def _cell(text: str, key: Any = None) -> str:
@@ -259,7 +260,7 @@ def _is_number(value: Any) -> bool:
 def _short(path: str) -> str:
     from study.axes import short
 
-    return short(path).replace("_", " ")
+    return short(path).replace("_", " ").replace(".", " ")
 
 
 def _kind(data: ReportData, row: TrialRow) -> str:

@@ -7,7 +7,7 @@ STYLE = """
 *{box-sizing:border-box}
 body{margin:0;background:#fff;color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",
 "DejaVu Sans",Arial,sans-serif;-webkit-text-size-adjust:100%}
-main{max-width:1120px;margin:0 auto;padding:40px 32px 80px}
+main{max-width:1180px;margin:0 auto;padding:40px 32px 80px}
 h1{font-size:34px;line-height:1.15;margin:2px 0 8px;letter-spacing:-.015em;overflow-wrap:anywhere}
 h2{font-size:20px;margin:52px 0 14px;padding-top:14px;border-top:2px solid var(--ink);letter-spacing:-.005em}
 .eyebrow{margin:0;color:var(--muted);font-size:13px;letter-spacing:.04em}
@@ -28,8 +28,8 @@ table.facts{width:auto;margin-bottom:18px}
 table.facts th{font-weight:400;color:var(--muted);padding-right:28px;white-space:nowrap}
 table.facts td,table.facts th{border:0;padding-top:3px;padding-bottom:3px}
 .wide{overflow-x:auto}
-.sortable th{padding-right:13px;max-width:8em}.sortable td{padding-right:13px;white-space:nowrap}
-.sortable button{all:unset;cursor:pointer;font-weight:600;position:relative}
+.sortable th,.sortable th.n{padding-right:13px;white-space:normal}.sortable td{padding-right:13px;white-space:nowrap}
+.sortable button{all:unset;cursor:pointer;font-weight:600;position:relative;display:inline-block;width:min-content}
 .sortable button:focus-visible{outline:2px solid var(--best);outline-offset:3px}
 .sortable button::after{content:"\\2195";color:#b8c0c9;font-size:11px;position:absolute;right:-11px;bottom:1px}
 .sortable th[aria-sort=ascending] button::after{content:"\\2191";color:var(--ink)}
