@@ -28,7 +28,7 @@ from study.writers import FORMATS, Writer, block_size, make_writer
 
 SHEET_IMAGES = 64
 ON_DISK = {"png": 0.3, "npy": 1.0, "npz": 0.3, "fits": 1.0}
-"""Least bytes on disk per byte of pixels; compressed formats hold at least this much of smooth galaxies."""
+"""Bytes on disk per byte of pixels, set low for the compressed formats: only what cannot fit is refused."""
 
 
 def generate(
