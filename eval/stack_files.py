@@ -95,7 +95,10 @@ def _only_stack(shapes: dict[str, tuple[int, ...]], path: Path) -> str:
 
 
 def read_fits(path: Path) -> np.ndarray:
-    """(N, H, W, C) float32 of the first image in a FITS file; planes of a cube are bands."""
+    """(N, H, W, C) float32 of the first image in a FITS file; planes of a cube are bands.
+
+    FITS counts rows from the bottom; the first row here is the top one, as in every other image.
+    """
     from astropy.io import fits
 
     try:
@@ -109,4 +112,4 @@ def read_fits(path: Path) -> np.ndarray:
     if data.ndim == 3 and data.shape[0] > MAX_CHANNELS:
         raise CollectionError(f"{path} has {data.shape[0]} planes: expected at most {MAX_CHANNELS} bands of one galaxy")
     data = data.reshape((1,) * (4 - data.ndim) + data.shape)
-    return np.moveaxis(data, 1, -1)
+    return np.ascontiguousarray(np.moveaxis(data, 1, -1)[:, ::-1])

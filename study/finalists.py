@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,11 +49,16 @@ class CheckpointGalaxies:
 
     def images(self, start: int, stop: int) -> np.ndarray:
         """Galaxies `start` to `stop`: (stop - start, H, W, C) uint8."""
-        from gan.checkpoint import load_enlarger, load_generator
-
-        load = load_generator if input_size(self.drawing.model) is None else load_enlarger
-        generator, _ = load(self.path)
+        generator = _load(self.path, input_size(self.drawing.model) is not None)
         return self.drawing.draw(generator, stop - start, seed=self.seed, start=start)
+
+
+@functools.lru_cache(maxsize=1)
+def _load(path: str, takes_images: bool) -> Any:
+    """The checkpoint's generator, read once per process."""
+    from gan.checkpoint import load_enlarger, load_generator
+
+    return (load_enlarger if takes_images else load_generator)(path)[0]
 
 
 def reference_of(study: Study, galaxies: Galaxies, catalogue: Any) -> Reference:

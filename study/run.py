@@ -159,6 +159,7 @@ def _run(
     placement: Any, uri: str, started: float,
 ) -> int:  # fmt: skip
     from study import cluster, plan
+    from study.evaluate import atomically
     from study.search import finished, open_history
     from study.tracking import Tracker, environment_json
 
@@ -168,7 +169,9 @@ def _run(
         return _show_end(study, history, console, folder, uri)
     reference = _prepare(study, console, folder, material)
     tracker = Tracker(uri, study, folder.state["study_id"], folder.results / "artifacts")
-    tracker.start({"study.yaml": study.as_yaml(), "environment.json": environment_json()})
+    facts = environment_json()
+    atomically(folder.path / "environment.json", lambda path: path.write_text(facts))
+    tracker.start({"study.yaml": study.as_yaml(), "environment.json": facts})
     status = "KILLED"
     try:
         if not options.address:

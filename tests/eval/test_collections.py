@@ -150,7 +150,7 @@ def test_fits_is_linear_whatever_its_range(images, tmp_path):
     fits.writeto(tmp_path / "one.fits", cube)
     fits.writeto(tmp_path / "grey.fits", cube[0])
     fits.writeto(tmp_path / "two.fits", np.stack([cube, 2 * cube]))
-    np.testing.assert_array_equal(load_images(tmp_path / "one.fits").images[0], np.moveaxis(cube, 0, -1))
+    np.testing.assert_array_equal(load_images(tmp_path / "one.fits").images[0], np.moveaxis(cube, 0, -1)[::-1])
     assert load_images(tmp_path / "grey.fits").images.shape == (1, 32, 32, 1)
     assert load_images(tmp_path / "two.fits", limit=1).images.shape == (1, 32, 32, 3)
 
@@ -209,3 +209,11 @@ def test_what_cannot_be_used_is_one_clear_error(case, tmp_path):
 def test_options_out_of_range_are_named(options, images):
     with pytest.raises(CollectionError, match=f"{next(iter(options))} = 0 does not work"):
         load_images(images, **options)
+
+
+def test_fits_rows_count_from_the_bottom(tmp_path):
+    pixels = np.zeros((3, 32, 32), np.float32)
+    pixels[:, 0, :] = 1.0  # the first row of a FITS image is its lowest
+    fits.writeto(tmp_path / "galaxy.fits", pixels)
+    images = load_images(tmp_path / "galaxy.fits").images
+    assert images[0, -1].all() and not images[0, :-1].any()
