@@ -137,19 +137,20 @@ class Source:
         kept = "held out of training" if self.held_out else "the same ones, for the set is small"
         return f"Data: {name}, {train:,} to train on, {reference:,} as reference ({kept}), {data.image_size} px."
 
-    def describe_trial(self, row: TrialRow, epoch: int) -> str:
-        """A trial, its epoch and its settings, in a sentence."""
+    def describe_study(self) -> str:
+        """The study's name, as a sentence begins."""
+        return f"Study {self.study.name}{', a smoke run' if self.study.smoke else ''}"
+
+    def describe_trial(self, row: TrialRow, epoch: int, *, study: bool = True) -> str:
+        """A trial, its epoch and its settings, in a sentence; `study` names the study as well."""
         model, train = self.configured(row)
-        smoke = ", a smoke run" if self.study.smoke else ""
         running = ", still running" if row.ending == "running" else ""
-        settings = f"{model.family}, width {model.width}, batch {train.batch_size}"
-        own = ", ".join(
-            f"{path.removeprefix('model.').removeprefix('train.')} {shown(v)}" for path, v in row.point.items()
-        )
-        return (
-            f"Study {self.study.name}{smoke}, trial {row.name}{running}, epoch {epoch} of {train.epochs} "
-            f"({settings}{'; ' + own if own else ''})."
-        )
+        settings = [model.family, f"width {model.width}", f"batch {train.batch_size}"]
+        for path, value in row.point.items():
+            if path not in ("model.width", "train.batch_size"):
+                settings.append(f"{path.removeprefix('model.').removeprefix('train.')} {shown(value)}")
+        of = f"{self.describe_study()}, " if study else ""
+        return f"{of}trial {row.name}{running}, epoch {epoch} of {train.epochs} ({', '.join(settings)})."
 
 
 def read_source(folder: Path) -> Source:

@@ -18,7 +18,7 @@ from study.results import TrialRow
 
 COLUMNS = 8
 PROGRESS_ROWS = 6
-RANDOM = "Galaxies are not chosen: they are the first of the trial's seed, and real ones are taken at random."
+RANDOM = "Galaxies are not chosen: they are the first of the trial's seed, and reference ones are random."
 
 
 @dataclass(frozen=True)
@@ -197,12 +197,14 @@ def _trials(
     for label, row, color in trials:
         images, epoch = drawn(source, row, COLUMNS)
         rows.append(Row(label, images, color))
-        words.append(f"{' '.join(label.split())}: {source.describe_trial(row, epoch)}")
+        name = " ".join(label.split())
+        words.append(f"{name[0].upper()}{name[1:]}: {source.describe_trial(row, epoch, study=False)}")
     rows.append(_real(source))
     as_in = f"As figure {figure} of Fussell & Moews (2019). " if figure else ""
     said = f"{more} " if more else ""
     caption = (
-        f"{as_in}{len(rows[0].images)} galaxies a row. {' '.join(words)} {said}Last row (green): real. "
+        f"{as_in}{len(rows[0].images)} galaxies a row. {source.describe_study()}. {' '.join(words)} {said}"
+        f"Last row (green): {_name(source)}. "
         f"{source.describe_data()} {RANDOM}"
     )
     return Made(grid_figure(rows, title=title), caption)

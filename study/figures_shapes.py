@@ -95,9 +95,9 @@ def study_histograms(wish: Wish) -> Made:
         raise CannotMake(f"a catalogue of the study cannot be read ({error})") from None
     size = source.study.data.image_size
     number = "8" if input_size(source.study.model) is None else "9"
-    family = {"dcgan": "DCGAN", "stackgan": "chain of DCGAN and Stage-II"}.get(source.study.model.family)
+    family = {"dcgan": "DCGAN", "stackgan": "chain"}.get(source.study.model.family)
     if enlarges_real(source):
-        family = "real ones enlarged by Stage-II"
+        family = "enlarged"
     what = f"{family or source.study.model.family}, {size} px"
     fresh = "Fresh galaxies, which did not choose the checkpoint." if leader.final else "The galaxies of the search."
     words = f"{source.describe_trial(leader, evaluation['epoch'])} {fresh} {source.describe_data()}"
@@ -128,7 +128,7 @@ def chain_histograms(wish: Wish) -> Made:
     generated = _joined(parts)
     real = measure(real_images, engine=engine, progress=lambda done, all_: wish.progress("measuring", done, all_))
     words = f"{chain.words} {of_real}"
-    what = f"chain of DCGAN and Stage-II, {side} px"
+    what = f"chain, {side} px"
     return _histograms(real, generated, compare(real, generated), what=what, number="9", words=words)
 
 
