@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from gan import health, losses, schedules
@@ -22,22 +21,11 @@ from gan.hardware import resolve_device, resolve_precision
 from gan.models import Network, build, check
 from gan.sample import noise
 from gan.streams import Streams
+from gan.world import ALONE, World
+
+__all__ = ["EpochResult", "Trainer", "World"]
 
 CHECK_EVERY = 100  # steps between looks at the losses: a look waits for the accelerator
-
-
-@dataclass(frozen=True)
-class World:
-    """This process among the workers of one training; `torch.distributed` must be initialised (gloo or NCCL).
-
-    Attributes
-    ----------
-    rank, size : int
-        Number of this worker, and of all.
-    """
-
-    rank: int
-    size: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +127,7 @@ class Trainer:
         if threads is not None:
             torch.set_num_threads(threads)
         self.model, self.train_config = model, train
-        self.device, self.world = resolve_device(device), world
+        self.device, self.world, self.workers = resolve_device(device), world, world or ALONE
         self.family = check(model)
         arrays = self._checked(by_side(images))
         self.dtype = resolve_precision(train.precision, self.device)
@@ -147,7 +135,7 @@ class Trainer:
             torch.backends.cudnn.benchmark = True  # every step has the same shapes
         self.epoch = 0
         self.streams = Streams(train.seed, self.device)
-        rank, size = (world.rank, world.size) if world else (0, 1)
+        rank, size = self.workers.rank, self.workers.size
         self.batches = Batches(
             arrays,
             train.batch_size,
@@ -158,7 +146,7 @@ class Trainer:
             rank=rank,
             size=size,
         )
-        self._share = slice(rank * (train.batch_size // size), (rank + 1) * (train.batch_size // size))
+        self._share = self.workers.share(train.batch_size)
         self.generator, self.discriminator = (
             network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             for network in build(model, rng=self.streams["init"])
@@ -206,7 +194,7 @@ class Trainer:
         done, problem = 0, None
         for done, batch in enumerate(self.batches.epoch(), start=1):
             sums += self._step(batch)
-            if done % CHECK_EVERY == 0 and (problem := health.losses_problem(self._mean_over_workers(sums / done))):
+            if done % CHECK_EVERY == 0 and (problem := health.losses_problem(self.workers.mean(sums / done))):
                 break
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
@@ -215,7 +203,7 @@ class Trainer:
         self._average_running_statistics()
         if self.average is not None:
             health.estimate_batch_norm(self.average, self._examples(health.NORM_SEED, health.NORM_IMAGES))
-        means = self._mean_over_workers(sums / done)
+        means = self.workers.mean(sums / done)
         spread, unhealthy = self._look(means)
         return EpochResult(
             epoch=self.epoch,
@@ -288,32 +276,14 @@ class Trainer:
     def _descend(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        if self.world is not None and self.world.size > 1:
+        if self.workers.size > 1:
             grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-            self._mean_in_place(grads)
+            self.workers.mean_in_place(grads)
         optimizer.step()
 
-    def _mean_in_place(self, tensors: list[Tensor]) -> None:
-        """Replace each tensor by its mean over the workers, in one exchange."""
-        assert self.world is not None
-        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-        dist.all_reduce(flat)
-        flat /= self.world.size
-        for tensor, mean in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
-            tensor.copy_(mean.view(tensor.shape))
-
-    def _mean_over_workers(self, values: Tensor) -> Tensor:
-        values = values.clone()
-        if self.world is not None and self.world.size > 1:
-            self._mean_in_place([values])
-        return values.cpu()
-
     def _average_running_statistics(self) -> None:
-        if self.world is None or self.world.size == 1:
-            return
         buffers = [b for net in (self.generator, self.discriminator) for b in net.buffers() if b.is_floating_point()]
-        if buffers:
-            self._mean_in_place(buffers)
+        self.workers.mean_in_place(buffers)
 
     def _follow(self, average: Network) -> None:
         """Move the average towards the generator, faster in the first steps, so that it forgets the initial weights."""

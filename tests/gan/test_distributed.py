@@ -55,7 +55,7 @@ def run_two(folder: Path, configs: list[tuple[ModelConfig, TrainConfig]], images
         for rank in range(2)
     ]
     for worker in workers:
-        _, errors = worker.communicate(timeout=120)
+        _, errors = worker.communicate(timeout=400)
         assert worker.returncode == 0, errors.decode()
     return [json.loads((folder / f"rank{rank}.json").read_text()) for rank in range(2)]
 

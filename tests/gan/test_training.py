@@ -129,7 +129,7 @@ def test_four_epochs_are_two_a_new_process_and_two_more(blobs, tmp_path):
         [sys.executable, "-c", CONTINUE, tmp_path / "images.npy", tmp_path / "two.pt", tmp_path / "four.pt"],
         check=True,
         cwd=ROOT,
-        timeout=120,
+        timeout=400,
     )
     resumed = checkpoint.read(tmp_path / "four.pt")
     assert resumed["epoch"] == 4
