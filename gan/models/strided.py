@@ -2,7 +2,7 @@
 
 oneDNN's bfloat16 kernels are slow where maps are small and channels many (weight gradients above all), which is
 where a DCGAN has most of its weights. There the same sums are taken by matrix products over patches; everywhere else
-(other devices, float32, larger maps) PyTorch's own convolutions run. `benchmarks/train_loop.py` has what it gains.
+(other devices, float32, larger maps) PyTorch's own convolutions run.
 
 Shapes: small side s, large side 2 s; the "down" direction is (N, A, 2s, 2s) -> (N, B, s, s), "up" is its transpose.
 Weights are (B, A, K, K) for both, which is the layout of `Conv2d` and of `ConvTranspose2d`.
