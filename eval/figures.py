@@ -18,7 +18,7 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter, StrMethodFormatter
 
 from eval.catalogue import PROPERTIES
 from eval.distances import Comparison
@@ -41,7 +41,7 @@ INK = "#262626"
 def histogram_figure(
     real: pd.DataFrame, generated: pd.DataFrame, comparison: Comparison, *, title: str | None = None
 ) -> Figure:
-    """Histograms of the four properties, real and generated (the kind of F&M fig. 5 and 6).
+    """Histograms of the four properties, real and generated (the kind of F&M fig. 8 and 9).
 
     Every panel shows shares of *all* galaxies of a side, so the two outlines enclose what was
     fitted; those without a fit stand apart on the left, as the objective counts them.
@@ -149,6 +149,10 @@ def _histogram(axis: Any, name: str, real: pd.DataFrame, generated: pd.DataFrame
     elif name == "semi_major_axis":
         axis.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 3, 5)))
         axis.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
+        axis.xaxis.set_minor_formatter(NullFormatter())
+    elif name == "flux":
+        axis.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter(LogFormatterSciNotation(labelOnlyBase=False, minor_thresholds=(9, 9)))
         axis.xaxis.set_minor_formatter(NullFormatter())
 
 

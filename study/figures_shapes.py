@@ -159,9 +159,7 @@ def _reference_at(source: Source, stage2: Stage2, side: int) -> tuple[np.ndarray
 
 
 def _histograms(real: Any, generated: Any, comparison: Any, *, what: str, number: str, words: str) -> Made:
-    from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter
-
-    from eval.figures import LABELS, histogram_figure
+    from eval.figures import histogram_figure
 
     failed = ", ".join(f"{comparison.failed[side]:.1%} of the {side}" for side in ("real", "generated"))
     caption = (
@@ -171,11 +169,6 @@ def _histograms(real: Any, generated: Any, comparison: Any, *, what: str, number
         f"KS above that is set in vermillion. {words}"
     )
     figure = histogram_figure(real, generated, comparison, title=f"Shapes of galaxies: {what}")
-    for axis in figure.axes:
-        if axis.get_xlabel() == LABELS["flux"]:
-            axis.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
-            axis.xaxis.set_major_formatter(LogFormatterSciNotation(labelOnlyBase=False, minor_thresholds=(9, 9)))
-            axis.xaxis.set_minor_formatter(NullFormatter())
     return Made(figure, caption)
 
 

@@ -146,6 +146,9 @@ def run(study: Study, options: argparse.Namespace, console: Console, command: st
     folder.check(resume=options.resume, command=command)
     material = galaxies.open_galaxies(study, folder.cache)
     folder.open()
+    if folder.state.setdefault("content", material.content) != material.content:
+        folder.release()
+        raise InputError(f"--resume: the galaxy set {material.path} is not the one that the study was begun with")
     try:
         uri = options.tracking_uri or folder.state.get("tracking_uri") or default_uri(folder.results)
         folder.save(tracking_uri=uri)
