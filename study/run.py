@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--dry-run", action="store_true", help="print the resolved plan and expected time, start nothing")
     p.add_argument("--smoke", action="store_true", help="shrink to minutes on a laptop CPU, synthetic galaxies")
     p.add_argument("--resume", action="store_true", help="continue a study that was interrupted")
+    p.add_argument("--finish", action="store_true", help="with --resume: train no more, judge what there is")
     p.add_argument("--results", default="results", metavar="DIR", help="folder of all studies (default: results)")
     p.add_argument("--address", metavar="ADDRESS", help="join a running Ray cluster (`auto`: the one on this machine)")
     p.add_argument("--tracking-uri", metavar="URI", help="MLflow store (default: sqlite in the results folder)")
@@ -52,6 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
     listen()
     command = "python -m study.run " + shlex.join([a for a in given if a != "--resume"] + ["--resume"])
     try:
+        if options.finish and not options.resume:
+            raise InputError("--finish ends a study that was begun: give --resume with it")
         study = load_study(options.space, options.overrides, smoke=options.smoke)
         if options.dry_run:
             return dry_run(study, options, console)
@@ -163,11 +166,11 @@ def _run(
 ) -> int:  # fmt: skip
     from study import cluster, plan
     from study.evaluate import atomically
-    from study.search import finished, open_history
+    from study.search import close_unfinished, finished, open_history
     from study.tracking import Tracker, environment_json
 
     history = open_history(study, folder.database)
-    if folder.state.get("ended") and len(finished(history)) >= study.trials:
+    if folder.state.get("ended") and (options.finish or len(finished(history)) >= study.trials):
         console.print(f"{folder.path}: this study is finished; nothing to do")
         return _show_end(study, history, console, folder, uri)
     reference = _prepare(study, console, folder, material)
@@ -183,7 +186,10 @@ def _run(
         cluster.silence()
         show_plan(console, plan.rows(study, placement, material.describe(), None, None))
         _say_if_long(study, console, placement, material)
-        _search(study, history, folder, material, placement, tracker, console)
+        if options.finish:
+            close_unfinished(history)
+        else:
+            _search(study, history, folder, material, placement, tracker, console)
         _finish(study, history, folder, material, reference, placement, tracker, console)
         status = "FINISHED"
     finally:

@@ -242,6 +242,13 @@ class HistorySearch(Searcher):
         return {"study": self.study.name}
 
 
+def close_unfinished(history: optuna.Study) -> None:
+    """End the trials that an interrupted search left behind: stopped early if they were evaluated, else failed."""
+    for trial in history.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        evaluated = bool(trial.intermediate_values)
+        history.tell(trial.number, state=TrialState.PRUNED if evaluated else TrialState.FAIL)
+
+
 def trial_name(number: int) -> str:
     """Name of a trial's folder and MLflow run."""
     return f"{number:04d}"

@@ -66,6 +66,7 @@ def children(folder, name="tiny"):
         (["--tracking-uri", "http://127.0.0.1:9"], ["--tracking-uri", "no MLflow server"]),
         (["--tracking-uri", "somewhere"], ["--tracking-uri", "sqlite"]),
         (["--resume"], ["no study"]),
+        (["--finish"], ["--finish", "--resume"]),
         (["--address", "127.0.0.1:9"], ["--address"]),
     ],
 )
@@ -227,6 +228,10 @@ def test_an_interrupt_keeps_the_state_and_says_how_to_go_on(tmp_path, signum):
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "--resume" in errors and "Traceback" not in errors
+    ended = run(tmp_path, "--resume", "--finish")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "stopped early" in ended.stdout and "Best checkpoint:" in ended.stdout
+    assert all(t.state.is_finished() for t in history(tmp_path).trials)
 
 
 @pytest.mark.ray
