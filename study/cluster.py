@@ -28,8 +28,6 @@ QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "GIT_PYTHON_REFRESH": "quiet",
-    "RAY_preload_python_modules": "torch,ray.train.torch,pandas,numba,gan.training",
-    "RAY_prestart_worker_first_driver": "0",
 }
 SPARE_CPUS_PER_TRIAL = 1
 
@@ -98,24 +96,6 @@ def _check_answers(address: str) -> None:
     except (OSError, ValueError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"--address {address}: no Ray cluster answers there: {reason}") from None
-
-
-def keep_warm(count: int) -> None:
-    """Have `count` idle worker processes with torch imported; returns at once.
-
-    A trial's worker then starts in a tenth of a second instead of several. Called when a trial has its
-    workers, so that the next trial's start while it trains.
-    """
-    import ray
-
-    @ray.remote(num_cpus=0, max_retries=0)
-    def wait(seconds: float) -> None:
-        import time
-
-        time.sleep(seconds)
-
-    for _ in range(count):
-        wait.remote(0.5)
 
 
 def _short_temp_dir() -> str | None:

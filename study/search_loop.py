@@ -11,7 +11,6 @@ from typing import Any
 import optuna
 from ray import tune
 
-from study.cluster import keep_warm
 from study.config import Study
 from study.plan import Placement
 from study.progress import Progress
@@ -53,7 +52,6 @@ def search(
     halving = make_halving(study)
     if halving is not None:
         halving.replay(replayable(study, history))
-    keep_warm(placement.concurrent * (1 + study.resources.workers))
     tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
@@ -68,7 +66,7 @@ def search(
             name=time.strftime("%Y%m%d-%H%M%S"),
             storage_path=str(folder / "tune"),
             verbose=0,
-            callbacks=[Listener(tracker, progress, study.resources.workers)],
+            callbacks=[Listener(tracker, progress)],
             failure_config=tune.FailureConfig(max_failures=MAX_TRIAL_FAILURES),
         ),
     ).fit()
@@ -90,9 +88,8 @@ def make_halving(study: Study) -> SuccessiveHalving | None:
 class Listener(tune.Callback):
     """Passes Tune's events on, on Tune's own thread: nothing here may take long."""
 
-    def __init__(self, tracker: Tracker, progress: Progress, workers: int):
-        self.tracker, self.progress, self.workers = tracker, progress, workers
-        self._warmed: set[str] = set()
+    def __init__(self, tracker: Tracker, progress: Progress):
+        self.tracker, self.progress = tracker, progress
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         """A trial begins or goes on."""
@@ -100,10 +97,7 @@ class Listener(tune.Callback):
         self.progress.started(trial.config)
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
-        """A trial reported; its workers hold their processes now, so the next trial's are started beside them."""
-        if trial.trial_id not in self._warmed:
-            self._warmed.add(trial.trial_id)
-            keep_warm(self.workers)
+        """A trial reported."""
         self.tracker.trial_result(trial.config, result)
         self.progress.reported(trial.config, result)
 

@@ -1,8 +1,8 @@
 """A trial: a Ray Tune function that runs one Ray Train `TorchTrainer`.
 
 Ray documents this with three processes that each start and import torch (the trial, Train's controller, the worker).
-Here the controller, which only polls and decides, runs inside the trial's process, and reports go to Tune from there;
-and the worker is a process of Ray's pool that has torch imported already (`study.cluster.keep_warm`).
+Here the controller, which only polls and decides, runs inside the trial's process, which later trials reuse, and reports
+go to Tune from there. `benchmarks/trial_overhead.py` shows what a trial costs beside its training.
 """
 
 from __future__ import annotations
@@ -76,15 +76,15 @@ def _inline_trainer() -> type:
     from ray.train.v2._internal.execution.controller import TrainController
     from ray.train.v2._internal.execution.worker_group import WorkerGroup
 
-    class PooledWorkerGroup(WorkerGroup):
-        """Workers without a runtime environment of their own, so that Ray hands out a process that already runs."""
+    class PlainWorkerGroup(WorkerGroup):
+        """Workers without a runtime environment of their own, which Ray would have to set up first."""
 
         @staticmethod
         def _get_worker_runtime_env(custom_runtime_env: Any) -> Any:
             return dict(custom_runtime_env)
 
     class InlineController(TrainController):
-        worker_group_cls = PooledWorkerGroup
+        worker_group_cls = PlainWorkerGroup
 
     class InlineTrainer(TorchTrainer):
         """A `TorchTrainer` whose controller runs in the calling process instead of an actor of its own."""

@@ -252,7 +252,7 @@ def test_early_stopping_on_two_cpus_never_hangs(tmp_path):
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_study_whose_trials_all_fail_exits_1(tmp_path):
+def test_a_study_that_diverges_ends_with_the_worst_values(tmp_path):
     # A learning rate of this size makes weights infinite at once: the trials end as diverged, with the worst value.
     space(tmp_path)
     done = run(tmp_path, "--set", "axes.train.lr={float: [1.0e+4, 1.0e+5]}", "--set", "train.lr=1e4")
