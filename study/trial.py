@@ -1,8 +1,8 @@
 """A trial: a Ray Tune function that runs one Ray Train `TorchTrainer`.
 
 Ray documents this with three processes that each start and import torch (the trial, Train's controller, the worker).
-Here the controller, which only polls and decides, runs inside the trial's process, which later trials reuse, and reports
-go to Tune from there. `benchmarks/trial_overhead.py` shows what a trial costs beside its training.
+Here the controller, which only polls and decides, runs inside the trial's process, which later trials reuse, and
+reports go to Tune from there. `benchmarks/trial_overhead.py` shows what a trial costs beside its training.
 """
 
 from __future__ import annotations
