@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import math
-import os
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 
-from eval import isophote, isophote_frame, isophote_walk
+from eval import isophote, isophote_frame, isophote_walk, kernel_cache
 from eval.fits import LARGEST, Ellipse, Fit
 from eval.settings import MeasurementSettings
 
@@ -183,63 +178,21 @@ def compile_once() -> None:
     """Load the compiled kernels, compiling them if no process on this machine has yet.
 
     Numba keeps what it compiled beside the source, or in the user's cache folder when that cannot be
-    written. The first process to come holds a lock while it compiles (tens of seconds); others that
-    start meanwhile wait for it and read its result.
+    written. The first process to come holds a lock while a child of it compiles (tens of seconds);
+    others that start meanwhile wait for it and read its result.
     """
     global _is_ready
     with _ready:
-        if _is_ready:
-            return
-        with _machine_lock(), _current_cache():
-            fitter = Fitter(MeasurementSettings(frame_size=64, sma0=6.0))
-            distance = np.hypot(*(np.mgrid[:16, :16] - 7.5))
-            galaxy = 200.0 * np.exp(-distance / 3.0)[..., np.newaxis].repeat(3, axis=-1)
-            for image in (galaxy, galaxy.astype(np.uint8)):
-                fitter.fit(image)
-        _is_ready = True
+        if not _is_ready:
+            with kernel_cache.current((isophote, isophote_frame, isophote_walk), "eval.fast_engine"):
+                load_kernels()
+            _is_ready = True
 
 
-@contextlib.contextmanager
-def _current_cache() -> Iterator[None]:
-    """Discard what was compiled from other sources.
-
-    Numba compares its cache with the file of the function that is called, not with the files of
-    those that it calls in turn.
-    """
-    folder = Path(str(isophote.fit_frame.stats.cache_path))
-    digest = hashlib.sha256()
-    for module in (isophote, isophote_frame, isophote_walk):
-        digest.update(Path(str(module.__file__)).read_bytes())
-    stamp = folder / "isophote.sources"
-    try:
-        current = stamp.read_text() == digest.hexdigest()
-    except OSError:
-        current = False
-    if not current:
-        for file in folder.glob("isophote*.nb[ic]"):
-            with contextlib.suppress(OSError):
-                file.unlink()
-    yield
-    if not current:
-        with contextlib.suppress(OSError):
-            stamp.write_text(digest.hexdigest())
-
-
-@contextlib.contextmanager
-def _machine_lock() -> Iterator[None]:
-    """Hold a lock that processes of one user on one machine share; none where there is no `fcntl`."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    user = os.getuid()
-    path = Path(tempfile.gettempdir()) / f"galaxy-measurement-{user}.lock"
-    try:
-        file = open(path, "a")  # noqa: SIM115 (closed below; failing to open is no reason to fail)
-    except OSError:
-        yield
-        return
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def load_kernels() -> None:
+    """Fit one galaxy of each pixel type: that calls every kernel."""
+    fitter = Fitter(MeasurementSettings(frame_size=64, sma0=6.0))
+    distance = np.hypot(*(np.mgrid[:16, :16] - 7.5))
+    galaxy = 200.0 * np.exp(-distance / 3.0)[..., np.newaxis].repeat(3, axis=-1)
+    for image in (galaxy, galaxy.astype(np.uint8)):
+        fitter.fit(image)
