@@ -1,11 +1,14 @@
 """Images per second of the training loop inside a study's trial, over those of the bare loop.
 
-    python benchmarks/ray_loop.py [--width 32] [--epochs 6] [--rounds 3]
+    python benchmarks/ray_loop.py [--width 32] [--epochs 6] [--rounds 3] [--threads 1]
 
 Each round trains the same networks on the same synthetic galaxies for the same epochs, once as a plain
 `gan.training.Trainer` in a process of its own and once as a trial of `study.run` (Ray Tune, Ray Train, one worker, no
 evaluation until the end), and takes the median rate over the epochs after the first. Prints the ratio of each round and
 their median.
+
+By default the loop has one CPU less than the machine, because Ray's own processes need some of one: the two threads of a
+loop that fills a machine of two wait for each other whenever one of them has to make way.
 """
 
 import argparse
@@ -49,8 +52,11 @@ def main() -> None:
     options.add_argument("--width", type=int, default=32)
     options.add_argument("--epochs", type=int, default=6)
     options.add_argument("--rounds", type=int, default=3)
+    cpus = len(os.sched_getaffinity(0))
+    options.add_argument("--threads", type=int, default=max(1, cpus - 1), help="CPUs of the loop (all but one)")
     given = options.parse_args()
-    threads = len(os.sched_getaffinity(0))
+    threads = given.threads
+    print(f"{threads} of {cpus} CPUs for the loop")
     ratios = []
     with tempfile.TemporaryDirectory() as folder:
         for k in range(given.rounds):
