@@ -3,8 +3,8 @@
     python benchmarks/prepare.py [FOLDER] [--images N] [--rounds N] [--jobs N]
 
 Both make 64 and 128 px nearest-neighbour arrays of the same files and write them to the disk; ours also hashes, looks
-for duplicates, keeps its work resumable and writes index and manifest. The two are interleaved; the ratio is the median
-over the rounds. CPU time per image (of all processes) tells how much work ours adds, also on a machine that is busy.
+for duplicates, keeps its work resumable and writes index and manifest. The two are interleaved, each begins with what
+was written before on the disk; the ratio is the median over the rounds. CPU time per image (of all processes) tells how much work ours adds, also on a machine that is busy.
 Without FOLDER the JPEGs are synthetic galaxies at 424 px, each in its eight orientations.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import statistics
 import tempfile
 import time
@@ -51,6 +52,7 @@ def synthetic_jpegs(folder: Path, count: int) -> None:
 
 def timed(task: Callable[[], object]) -> tuple[float, float]:
     """Wall-clock seconds and CPU seconds, of this process and of those it started and ended."""
+    os.sync()
     before, started = os.times(), time.perf_counter()
     task()
     wall, after = time.perf_counter() - started, os.times()
@@ -79,6 +81,8 @@ def main() -> None:
         print(f"{len(files)} images, {options.jobs} processes, sizes {SIZES}")
         print("round   plain/s    ours/s   ratio   CPU ms per image: plain   ours")
         for number in range(options.rounds):
+            if number > 1:
+                shutil.rmtree(work / f"set{number - 1}")
             theirs_wall, theirs_cpu = timed(lambda: plain(files, work))
             out = work / f"set{number}"
             ours_wall, ours_cpu = timed(lambda out=out: prepare(source, out, settings=settings, jobs=options.jobs))
