@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -93,8 +93,13 @@ class SuccessiveHalving:
                 self.judge(trial, epoch, value, first_epoch=first_epoch)
 
 
-def tune_scheduler(halving: SuccessiveHalving | None, *, grace_epochs: int = 0) -> Any:
-    """Make the Ray Tune scheduler that asks `halving`; None: trials run to their end."""
+def tune_scheduler(
+    halving: SuccessiveHalving | None, *, grace_epochs: int = 0, spared: Collection[str] = ("baseline",)
+) -> Any:
+    """Make the Ray Tune scheduler that asks `halving`; None: trials run to their end.
+
+    Trials of a role in `spared` are recorded at the rungs like others, and never stopped.
+    """
     from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
     from gan.config import train_from_dict
@@ -112,6 +117,7 @@ def tune_scheduler(halving: SuccessiveHalving | None, *, grace_epochs: int = 0) 
                 result["objective"],
                 first_epoch=first_judged_epoch(train, grace_epochs),
             )
+            stop = stop and trial.config["role"] not in spared
             return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
 
     return Patient()

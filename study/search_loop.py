@@ -56,7 +56,11 @@ def search(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=HistorySearch(study, history),
-            scheduler=tune_scheduler(halving, grace_epochs=study.scheduler.grace_epochs),
+            scheduler=tune_scheduler(
+                halving,
+                grace_epochs=study.scheduler.grace_epochs,
+                spared=("baseline",) if study.scheduler.spare_baseline else (),
+            ),
             num_samples=-1,
             max_concurrent_trials=placement.concurrent,
             reuse_actors=True,

@@ -119,12 +119,15 @@ class SchedulerConfig:
         At each rung the best 1 / `reduction_factor` go on; rungs lie at `grace_epochs * reduction_factor**k`.
     judge_over : int
         A rung judges the mean of this many latest evaluations, since single ones wander.
+    spare_baseline : bool
+        Train the baseline to its end whatever its rungs say: all else is compared with it.
     """
 
     name: Literal["asha", "none"] = "asha"
     grace_epochs: int = 20
     reduction_factor: float = 3.0
     judge_over: int = 2
+    spare_baseline: bool = True
 
     def __post_init__(self):
         require(self.grace_epochs >= 1, "grace_epochs", self.grace_epochs, "1 or more")

@@ -1,10 +1,12 @@
 """Early stopping, driven with hand-made numbers."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from gan.config import DropoutConfig, TrainConfig
-from study.scheduler import SuccessiveHalving, first_judged_epoch, rungs
+from study.scheduler import SuccessiveHalving, first_judged_epoch, rungs, tune_scheduler
 
 
 def test_rungs_are_geometric_and_end_before_the_budget():
@@ -77,3 +79,22 @@ def test_a_resumed_study_stands_where_it_stood():
 def test_nan_is_refused():
     with pytest.raises(ValueError, match="finite"):
         SuccessiveHalving(grace_epochs=1, reduction_factor=2, epochs=4).judge(0, 1, float("nan"))
+
+
+def test_the_baseline_is_recorded_at_rungs_but_trained_to_its_end():
+    from ray.tune.schedulers import TrialScheduler
+
+    from study.config import as_dict
+
+    def verdicts(**options):
+        halving = SuccessiveHalving(grace_epochs=2, reduction_factor=2, epochs=8)
+        scheduler = tune_scheduler(halving, grace_epochs=2, **options)
+        train = as_dict(TrainConfig(epochs=8))
+        for number, (role, value) in enumerate([("search", 0.1), ("search", 0.2), ("baseline", 0.9)]):
+            trial = SimpleNamespace(config={"number": number, "role": role, "train": train})
+            verdict = scheduler.on_trial_result(None, trial, {"epoch": 2, "objective": value})
+        assert halving.recorded[2][2] == 0.9
+        return verdict
+
+    assert verdicts() == TrialScheduler.CONTINUE
+    assert verdicts(spared=()) == TrialScheduler.STOP
