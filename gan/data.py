@@ -16,8 +16,9 @@ import json
 import math
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -35,8 +36,31 @@ class DataError(ValueError):
     """A galaxy set or a source of images cannot be used; the message says what and what to do."""
 
 
-class GalaxySet:
-    """Prepared galaxy images with their index and manifest; make one with `GalaxySet.open`.
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of set of images on disk.
+
+    Attributes
+    ----------
+    format, version : str, int
+        As in its manifest.
+    words : str
+        What messages call it.
+    command : str
+        What makes one, but for `--out`.
+    """
+
+    format: str
+    version: int
+    words: str
+    command: str
+
+
+GALAXY_SET = Kind(format=FORMAT, version=VERSION, words="galaxy set", command="python -m gan.prepare SOURCE")
+
+
+class ImageFolder:
+    """What every set of images on disk can do; the base of `GalaxySet` and `gan.pair_set.PairSet`.
 
     Attributes
     ----------
@@ -46,40 +70,38 @@ class GalaxySet:
         Content of `manifest.json`.
     """
 
+    kind: ClassVar[Kind]
+
     def __init__(self, path: Path, manifest: dict[str, Any]):
         self.path = path
         self.manifest = manifest
-        self._arrays: dict[int, np.ndarray] = {}
+        self._arrays: dict[str, np.ndarray] = {}
         self._index: pd.DataFrame | None = None
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> GalaxySet:
-        """Open the galaxy set in folder `path`, checking that its arrays are those of its manifest.
+    def open(cls, path: str | os.PathLike[str]) -> Self:
+        """Open the set in folder `path`, checking that its arrays are those of its manifest.
 
         Raises
         ------
         DataError
-            If the folder is absent or is no galaxy set, its manifest cannot be read, or an array is missing,
+            If the folder is absent or holds no such set, its manifest cannot be read, or an array is missing,
             cut short or not of the shape that the manifest gives.
         """
         path = Path(path)
-        galaxy_set = cls(path, read_manifest(path))
-        for size in galaxy_set.sizes:
-            galaxy_set._arrays[size] = galaxy_set._map(size)
+        opened = cls(path, read_manifest(path, cls.kind))
+        for name, side in opened._sides().items():
+            opened._arrays[name] = opened._map(name, side)
         if not (path / INDEX).is_file():
-            raise DataError(f"{path}: {INDEX} is missing; make the set again with python -m gan.prepare")
-        return galaxy_set
+            raise DataError(f"{path}: {INDEX} is missing; make the set again with {cls.kind.command} --out {path}")
+        return opened
+
+    def _sides(self) -> dict[str, int]:
+        """Side in pixels of each array."""
+        raise NotImplementedError
 
     def __len__(self) -> int:
         return int(self.manifest["count"])
-
-    def __repr__(self) -> str:
-        return f"GalaxySet({str(self.path)!r}, {len(self)} images, sizes {list(self.sizes)})"
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Image sizes that were prepared, in pixels, ascending."""
-        return tuple(sorted(int(size) for size in self.manifest["arrays"]))
 
     @property
     def channels(self) -> int:
@@ -88,21 +110,8 @@ class GalaxySet:
 
     @property
     def content_hash(self) -> str:
-        """Hash of the pixels of all sizes, hexadecimal: the same if and only if the images are the same."""
+        """Hash of the pixels of all arrays, hexadecimal: the same if and only if the images are the same."""
         return str(self.manifest["content_hash"])
-
-    def images(self, size: int) -> np.ndarray:
-        """Images of one size, read-only memory map, (N, size, size, channels) uint8 in [0, 255].
-
-        Raises
-        ------
-        DataError
-            If this size was not prepared.
-        """
-        if size not in self._arrays:
-            have = ", ".join(map(str, self.sizes))
-            raise DataError(f"{self.path} has images of {have} px, not {size} px; {self._remedy(size)}")
-        return self._arrays[size]
 
     @property
     def index(self) -> pd.DataFrame:
@@ -143,23 +152,29 @@ class GalaxySet:
             If no image would be left to train on.
         """
         total = len(self)
+        count = self._held_out(held_out)
+        order = np.random.default_rng([seed, total]).permutation(total)
+        return np.sort(order[count:]), np.sort(order[:count])
+
+    def _held_out(self, held_out: int | float) -> int:
+        """Number of images to hold out; raises `DataError` if that is impossible."""
+        total = len(self)
         if isinstance(held_out, float) and not 0 <= held_out < 1:
             raise DataError(f"held_out = {held_out!r}: expected a share in [0, 1) or a whole number of images")
         count = math.floor(held_out * total) if isinstance(held_out, float) else int(held_out)
         if not 0 <= count < total:
             raise DataError(f"cannot hold out {count} of the {total} images of {self.path}")
-        order = np.random.default_rng([seed, total]).permutation(total)
-        return np.sort(order[count:]), np.sort(order[:count])
+        return count
 
     def verify(self) -> None:
         """Read every pixel and raise `DataError` if an array is not what the manifest's hash says."""
-        for size in self.sizes:
-            if array_hash(self._arrays[size]) != self.manifest["arrays"][str(size)]["sha256"]:
-                raise DataError(f"{self.path / f'{size}.npy'} was changed or damaged; make the set again")
+        for name, array in self._arrays.items():
+            if array_hash(array) != self.manifest["arrays"][name]["sha256"]:
+                raise DataError(f"{self.path / f'{name}.npy'} was changed or damaged; make the set again")
 
-    def _map(self, size: int) -> np.ndarray:
-        path = self.path / f"{size}.npy"
-        expected = (len(self), size, size, self.channels)
+    def _map(self, name: str, side: int) -> np.ndarray:
+        path = self.path / f"{name}.npy"
+        expected = (len(self), side, side, self.channels)
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
@@ -167,6 +182,44 @@ class GalaxySet:
         if array.shape != expected or array.dtype != np.uint8:
             raise DataError(f"{path} is {array.dtype} {array.shape}, but the manifest says uint8 {expected}")
         return array
+
+
+class GalaxySet(ImageFolder):
+    """Prepared galaxy images with their index and manifest; make one with `GalaxySet.open`.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    manifest : dict
+        Content of `manifest.json`.
+    """
+
+    kind = GALAXY_SET
+
+    def __repr__(self) -> str:
+        return f"GalaxySet({str(self.path)!r}, {len(self)} images, sizes {list(self.sizes)})"
+
+    def _sides(self) -> dict[str, int]:
+        return {str(size): size for size in self.sizes}
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Image sizes that were prepared, in pixels, ascending."""
+        return tuple(sorted(int(size) for size in self.manifest["arrays"]))
+
+    def images(self, size: int) -> np.ndarray:
+        """Images of one size, read-only memory map, (N, size, size, channels) uint8 in [0, 255].
+
+        Raises
+        ------
+        DataError
+            If this size was not prepared.
+        """
+        if str(size) not in self._arrays:
+            have = ", ".join(map(str, self.sizes))
+            raise DataError(f"{self.path} has images of {have} px, not {size} px; {self._remedy(size)}")
+        return self._arrays[str(size)]
 
     def _remedy(self, size: int) -> str:
         source = self.manifest.get("source", {})
@@ -177,26 +230,28 @@ class GalaxySet:
         return f"make them with: {command}"
 
 
-def read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of the galaxy set in folder `path`, checked for what every reader needs; raises `DataError`."""
+def read_manifest(path: Path, kind: Kind = GALAXY_SET) -> dict[str, Any]:
+    """The manifest of the set in folder `path`, checked for what every reader needs; raises `DataError`."""
+    words, command = kind.words, f"{kind.command} --out {path}"
     if not path.exists():
-        raise DataError(f"{path} does not exist; make a galaxy set with: python -m gan.prepare SOURCE --out {path}")
+        raise DataError(f"{path} does not exist; make a {words} with: {command}")
     if not (path / MANIFEST).is_file() and (path / WORK).is_dir():
-        raise DataError(f"the preparation of {path} was interrupted; run the same python -m gan.prepare again to go on")
+        raise DataError(f"the preparation of {path} was interrupted; run the same command again to go on")
     if not (path / MANIFEST).is_file():
-        raise DataError(f"{path} is not a galaxy set ({MANIFEST} is missing); make one with python -m gan.prepare")
+        raise DataError(f"{path} is not a {words} ({MANIFEST} is missing); make one with: {command}")
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        if manifest["format"] != FORMAT:
-            raise DataError(f"{path / MANIFEST} is a {manifest['format']!r}, not a {FORMAT!r}")
-        if manifest["version"] != VERSION:
-            raise DataError(f"{path} has format version {manifest['version']}; this program reads {VERSION}")
+        if manifest["format"] != kind.format:
+            raise DataError(f"{path / MANIFEST} is a {manifest['format']!r}, not a {kind.format!r}")
+        if manifest["version"] != kind.version:
+            raise DataError(f"{path} has format version {manifest['version']}; this program reads {kind.version}")
         manifest["content_hash"]
         for key in ("count", "channels"):
             if int(manifest[key]) != manifest[key]:
                 raise ValueError(f"{key} = {manifest[key]!r}")
-        for size in manifest["arrays"]:
-            int(size)
+        for array in manifest["arrays"]:
+            if kind is GALAXY_SET:
+                int(array)
     except DataError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -46,14 +46,25 @@ def write_galaxy_set(
     DataError
         If `path` holds something already or cannot be written.
     """
+    manifest = {"format": FORMAT, "version": VERSION, **describe_arrays(arrays), **about}
+    write_folder(path, arrays, index, manifest)
+    return GalaxySet.open(path)
+
+
+def write_folder(
+    path: str | os.PathLike[str],
+    arrays: Mapping[Any, np.ndarray],
+    index: pd.DataFrame,
+    manifest: Mapping[str, Any],
+) -> None:
+    """Write `<name>.npy` of every array, the index and the manifest (versions of software added) as one new folder.
+
+    Raises
+    ------
+    DataError
+        If `path` holds something already or cannot be written; nothing is left of it then.
+    """
     path = Path(path)
-    manifest = {
-        "format": FORMAT,
-        "version": VERSION,
-        **describe_arrays(arrays),
-        **about,
-        "software": software_versions(),
-    }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -61,38 +72,37 @@ def write_galaxy_set(
         raise DataError(f"cannot write {path}: {error}") from None
     try:
         os.chmod(work, 0o755)
-        for size, array in arrays.items():
-            np.save(work / f"{size}.npy", array)
+        for name, array in arrays.items():
+            np.save(work / f"{name}.npy", array)
         index.to_parquet(work / INDEX, index=False)
-        write_json(work / MANIFEST, manifest)
+        write_json(work / MANIFEST, {**manifest, "software": software_versions()})
         os.replace(work, path)
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}") from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return GalaxySet.open(path)
 
 
 def describe_arrays(
-    arrays: Mapping[int, np.ndarray], image_hashes: Mapping[int, Iterable[bytes]] | None = None
+    arrays: Mapping[Any, np.ndarray], image_hashes: Mapping[Any, Iterable[bytes]] | None = None
 ) -> dict[str, Any]:
     """The part of a manifest that describes the pixels: count, sizes, channels, arrays and content_hash."""
     hashes = image_hashes or {}
     described = {
-        str(size): {
-            "file": f"{size}.npy",
+        str(name): {
+            "file": f"{name}.npy",
             "shape": list(array.shape),
             "dtype": "uint8",
-            "sha256": array_hash(array, hashes.get(size)),
+            "sha256": array_hash(array, hashes.get(name)),
         }
-        for size, array in sorted(arrays.items())
+        for name, array in sorted(arrays.items())
     }
-    digest = hashlib.sha256(json.dumps([[size, entry["sha256"]] for size, entry in described.items()]).encode())
+    digest = hashlib.sha256(json.dumps([[name, entry["sha256"]] for name, entry in described.items()]).encode())
     first = next(iter(arrays.values()))
     return {
         "count": len(first),
         "channels": int(first.shape[-1]),
-        "sizes": sorted(arrays),
+        "sizes": sorted({array.shape[1] for array in arrays.values()}),
         "arrays": described,
         "content_hash": digest.hexdigest(),
     }
