@@ -1,8 +1,8 @@
 """What a shallower survey would have seen: blur, coarse pixels and noise put on a deep colour image.
 
-Colour images of the surveys are stretched, R = r F(I) / I with I = (r + g + b) / 3 and F an arcsinh (Lupton et al. 2004,
-PASP 116, 133). Seeing and noise act on the light r, g, b, so the stretch is undone first and put on again at the end:
-the mean of the three grey levels gives F(I), hence I, hence the light up to one factor.
+Colour images of the surveys are stretched, R = r F(I) / I with I = (r + g + b) / 3 and F an arcsinh (Lupton et al.
+2004, PASP 116, 133). Seeing and noise act on the light r, g, b, so the stretch is undone first and put on again at the
+end: the mean of the three grey levels gives F(I), hence I, hence the light up to one factor.
 
 Assumptions, which the manifest repeats: the stretch is F(x) = asinh(softening x) / asinh(softening), black is no light
 (sky below it was clipped), and a pixel with a band at white is taken at face value, so cores that were clipped stay
@@ -25,11 +25,8 @@ FWHM = 2 * math.sqrt(2 * math.log(2))  # of a Gaussian, in standard deviations
 LEAST_NOISE = 0.5 / 255  # grey levels: rounding to 8 bits hides what is less
 
 
-class Spread(NamedTuple):
-    """A distribution: its median, and its scatter (natural logarithm for lengths, magnitudes for depths)."""
-
-    median: float
-    scatter: float
+Spread = tuple[float, float]
+"""A distribution: its median, and its scatter (of the natural logarithm for lengths, in magnitudes for depths)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,16 +53,16 @@ class DegradeSettings:
         Of the stretch; sinh(sqrt(20)) = 43.8 is that of the Legacy Surveys' viewer, asinh(20 x) / sqrt(20).
     """
 
-    seeing: Spread = Spread(1.43, 0.145)
-    deep_seeing: Spread = Spread(1.18, 0.1)
+    seeing: Spread = (1.43, 0.145)
+    deep_seeing: Spread = (1.18, 0.1)
     pixel: float = 0.396
-    depth_loss: Spread = Spread(0.84, 0.2)
-    field: Spread = Spread(85.0, 0.35)
+    depth_loss: Spread = (0.84, 0.2)
+    field: Spread = (85.0, 0.35)
     softening: float = 43.8
 
     def __post_init__(self):
         for name in ("seeing", "deep_seeing", "field", "depth_loss"):
-            value = Spread(*getattr(self, name))
+            value = (*getattr(self, name))
             object.__setattr__(self, name, value)
             good = all(map(math.isfinite, value)) and value.scatter >= 0
             require(good and (value.median > 0 or name == "depth_loss"), name, tuple(value), "a median and a scatter")
@@ -80,16 +77,16 @@ class DegradeSettings:
         """One image's degradation."""
         normal = rng.standard_normal(4)
         seeing, deep, field = (
-            spread.median * math.exp(spread.scatter * x)
-            for spread, x in zip((self.seeing, self.deep_seeing, self.field), normal, strict=False)
+            median * math.exp(scatter * x)
+            for (median, scatter), x in zip((self.seeing, self.deep_seeing, self.field), normal, strict=False)
         )
-        depth_loss = max(0.0, self.depth_loss.median + self.depth_loss.scatter * normal[3])
+        depth_loss = max(0.0, self.depth_loss[0] + self.depth_loss[1] * float(normal[3]))
         dx, dy = rng.random(2)
         return Degradation(seeing, min(deep, seeing), depth_loss, field, float(dx), float(dy))
 
 
 class Degradation(NamedTuple):
-    """What was drawn for one image: seeings and width of the frame in arcsec, depth lost in mag, phase of the pixels."""
+    """Drawn for one image: seeings and width of the frame, arcsec; depth lost, mag; phase of the pixels."""
 
     seeing: float
     deep_seeing: float
@@ -154,7 +151,7 @@ def degrade(
         pixels += noise[band] * rng.standard_normal(pixels.shape, np.float32)
         width = side / step
         frame = (drawn.dx, drawn.dy, drawn.dx + width, drawn.dy + width)
-        out[..., band] = Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC, box=frame)
+        out[..., band] = np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC, box=frame))
     return stretch(out, settings.softening)
 
 
@@ -167,7 +164,7 @@ def stretch(light: np.ndarray, softening: float) -> np.ndarray:
 
 
 def unstretch(image: np.ndarray, softening: float) -> np.ndarray:
-    """Light of a stretched image, (..., 3) uint8 to float32: the inverse of `stretch`, but for clipping and rounding."""
+    """Light of a stretched image, (..., 3) uint8 to float32: undoes `stretch`, but for clipping and rounding."""
     grey = np.asarray(image, np.float32) / 255
     mean = grey.mean(axis=-1, keepdims=True)
     light = np.sinh(math.asinh(softening) * mean) / softening

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 
 from gan.data import DataError, read_manifest
-from gan.degradation import DegradeSettings, Spread, degrade
+from gan.degradation import DegradeSettings, degrade
 from gan.pair_set import PAIR_SET, SCALES, PairSet, write_pairs
 
 RECIPE = 1  # raised when the same seed gives other images
 SYNTHETIC = replace(
     DegradeSettings(),
-    deep_seeing=Spread(1.35, 0.1),
-    seeing=Spread(2.2, 0.1),
-    depth_loss=Spread(1.5, 0.2),
-    field=Spread(72.0, 0.4),
+    deep_seeing=(1.35, 0.1),
+    seeing=(2.2, 0.1),
+    depth_loss=(1.5, 0.2),
+    field=(72.0, 0.4),
 )
 """Degradation of synthetic galaxies, whose frames and seeing are those of `gan.synthetic_population`."""
 
