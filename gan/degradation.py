@@ -62,10 +62,10 @@ class DegradeSettings:
 
     def __post_init__(self):
         for name in ("seeing", "deep_seeing", "field", "depth_loss"):
-            value = (*getattr(self, name))
+            median, scatter = value = tuple(getattr(self, name))
             object.__setattr__(self, name, value)
-            good = all(map(math.isfinite, value)) and value.scatter >= 0
-            require(good and (value.median > 0 or name == "depth_loss"), name, tuple(value), "a median and a scatter")
+            good = math.isfinite(median) and 0 <= scatter < math.inf and (median > 0 or name == "depth_loss")
+            require(good, name, value, "a median and a scatter")
         require(0.01 <= self.pixel <= 60, "pixel", self.pixel, "arcsec from 0.01 to 60")
         require(0.1 <= self.softening <= 1e6, "softening", self.softening, "0.1 to 1e6")
 
