@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gan.batches import to_signed
+from gan.batches import to_unit
 from gan.enhance.tiles import Axis, lay
 from gan.sample import network_device
 
@@ -33,7 +33,7 @@ def enhance(
     Parameters
     ----------
     generator : Module
-        Takes `(N, C, S, S)` in [-1, 1] and returns `(N, C, kS, kS)` in [-1, 1]; has `scale` (k) and `multiple`.
+        Takes `(N, C, S, S)` in [0, 1] and returns `(N, C, kS, kS)` in [-1, 1]: a `gan.enhance.unet.UNet`.
         It is used in evaluation mode and left as it was.
     images : ndarray, (N, H, W, C) uint8, or floating in [0, 1]
         A memory map is read tile by tile.
@@ -153,17 +153,17 @@ def _run(generator: nn.Module, tiles: np.ndarray, place: torch.device) -> np.nda
     was_training = generator.training
     generator.eval()
     try:
-        out: Tensor = generator(_signed(tiles).to(place).contiguous(memory_format=torch.channels_last))
+        out: Tensor = generator(_unit(tiles).to(place).contiguous(memory_format=torch.channels_last))
     finally:
         generator.train(was_training)
     return out.float().add_(1.0).mul_(0.5).clamp_(0.0, 1.0).permute(0, 2, 3, 1).cpu().numpy()
 
 
-def _signed(tiles: np.ndarray) -> Tensor:
-    """`(n, h, w, C)` uint8 or in [0, 1] -> `(n, C, h, w)` float32 in [-1, 1]."""
+def _unit(tiles: np.ndarray) -> Tensor:
+    """`(n, h, w, C)` uint8 or in [0, 1] -> `(n, C, h, w)` float32 in [0, 1]."""
     if tiles.dtype == np.uint8:
-        return to_signed(torch.from_numpy(tiles))
-    return torch.from_numpy(tiles.astype(np.float32)).permute(0, 3, 1, 2).mul(2.0).sub_(1.0)
+        return to_unit(torch.from_numpy(tiles))
+    return torch.from_numpy(tiles.astype(np.float32)).permute(0, 3, 1, 2)
 
 
 def _as(unit: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -180,7 +180,7 @@ def _place(generator: nn.Module, device: torch.device | str | None) -> torch.dev
 
 def scale_of(generator: nn.Module) -> int:
     """How many times larger than its input the network's output is."""
-    return int(generator.scale)  # type: ignore[arg-type]
+    return int(generator.config.scale)  # type: ignore[union-attr, arg-type]
 
 
 def multiple_of(generator: nn.Module) -> int:
