@@ -5,7 +5,8 @@ Shapes: n images, B images per global batch, b = B / workers on this worker, sid
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from gan.config import FieldError, require
 
 Images = np.ndarray | Mapping[int, np.ndarray]
+Key = TypeVar("Key", bound=Hashable)
 
 RESIDENT_SHARE = 0.5  # of the free memory of the accelerator
 
@@ -41,7 +43,7 @@ def by_side(images: Images) -> dict[int, np.ndarray]:
     return arrays
 
 
-def fits(images: Mapping[int, np.ndarray], device: torch.device) -> bool:
+def fits(images: Mapping[Key, np.ndarray], device: torch.device) -> bool:
     """Whether the images may live on `device`: on a GPU they may take half of the memory that is free now."""
     if device.type != "cuda":
         return False
@@ -71,33 +73,42 @@ def flip(images: Tensor, horizontally: Tensor, vertically: Tensor) -> Tensor:
     return torch.where(vertically.view(-1, 1, 1, 1), images.flip(1), images)
 
 
-class Batches:
+def transpose(images: Tensor, chosen: Tensor) -> Tensor:
+    """Swap rows and columns of the images `(N, S, S, C)` for which the boolean `(N,)` says so."""
+    return torch.where(chosen.view(-1, 1, 1, 1), images.transpose(1, 2), images)
+
+
+class Batches(Generic[Key]):
     """Every epoch, all images once in a new random order, in global batches of `batch_size`.
 
     An epoch has `n // batch_size` steps: the images left over, fewer than a batch, sit that epoch out
-    (each epoch others), so that every step sees the same number of images. Paired sizes share order and flips.
-    With several workers all draw the same order and flips, and worker `rank` takes its share of each global batch.
+    (each epoch others), so that every step sees the same number of images. Paired arrays share order, flips and turns.
+    With several workers all draw the same order and orientations; worker `rank` takes its share of each global batch.
 
     Parameters
     ----------
-    images : mapping of S to ndarray, (n, S, S, C) uint8
-        As `by_side` returns. On a GPU they are copied there once when they fit (`fits`); otherwise, and on the CPU,
-        the arrays are used where they are (a memory map stays one) and only batches are copied.
+    images : mapping of key to ndarray, (n, S, S, C) uint8
+        Arrays of the same n galaxies, such as `by_side` returns. On a GPU they are copied there once when they fit
+        (`fits`); otherwise, and on the CPU, the arrays are used where they are (a memory map stays one) and only
+        batches are copied.
     batch_size : int
         B, over all workers.
     flips : bool
         Mirror each image with probability 0.5, horizontally and vertically.
+    turns : bool
+        Swap rows and columns with probability 0.5 as well: with `flips`, all eight orientations are equally likely.
     order, flip_stream : torch.Generator
-        CPU streams of the order and of the flips.
+        CPU streams of the order and of the orientations.
     """
 
     def __init__(
         self,
-        images: Mapping[int, np.ndarray],
+        images: Mapping[Key, np.ndarray],
         batch_size: int,
         *,
         device: torch.device,
         flips: bool,
+        turns: bool = False,
         order: torch.Generator,
         flip_stream: torch.Generator,
         rank: int = 0,
@@ -107,39 +118,46 @@ class Batches:
         require(batch_size <= self.n, "batch_size", batch_size, f"at most the number of training images, {self.n}")
         if batch_size % size or batch_size // size < 1:
             raise FieldError("batch_size", batch_size, f"a multiple of the number of workers, {size}")
-        self.batch_size, self.device, self.flips = batch_size, device, flips
+        self.batch_size, self.device, self.flips, self.turns = batch_size, device, flips, turns
         self._order, self._flip_stream, self._rank, self._size = order, flip_stream, rank, size
         self.resident = fits(images, device)
         self._arrays = dict(images)
         self._tensors = (
-            {side: torch.tensor(array, device=device) for side, array in images.items()} if self.resident else {}
+            {key: torch.tensor(array, device=device) for key, array in images.items()} if self.resident else {}
         )
 
     def __len__(self) -> int:
         return self.n // self.batch_size
 
-    def epoch(self) -> Iterator[dict[int, Tensor]]:
-        """Yield this worker's share of each global batch: `{S: (b, S, S, C) uint8}` on the device."""
+    def epoch(self) -> Iterator[dict[Key, Tensor]]:
+        """Yield this worker's share of each global batch: `{key: (b, S, S, C) uint8}` on the device."""
         steps, share = len(self), self.batch_size // self._size
-        order = torch.randperm(self.n, generator=self._order)[: steps * self.batch_size]
-        mirrored = torch.rand(2, steps * self.batch_size, generator=self._flip_stream) < 0.5
+        drawn = steps * self.batch_size
+        order = torch.randperm(self.n, generator=self._order)[:drawn]
+        mirrored = torch.rand(2, drawn, generator=self._flip_stream) < 0.5
+        turned = torch.rand(drawn, generator=self._flip_stream) < 0.5 if self.turns else None
         if self.resident:
             order = order.to(self.device)
-        mirrored = mirrored.to(self.device)
+        mirrored, turned = mirrored.to(self.device), None if turned is None else turned.to(self.device)
         for step in range(steps):
             begin = step * self.batch_size + self._rank * share
             chosen = slice(begin, begin + share)
-            yield {side: self._take(side, order[chosen], mirrored[:, chosen]) for side in self._arrays}
+            yield {
+                key: self._take(key, order[chosen], mirrored[:, chosen], None if turned is None else turned[chosen])
+                for key in self._arrays
+            }
 
-    def first(self, side: int, n: int) -> Tensor:
-        """The first `n` images of `side`, as they are: `(n, S, S, C)` uint8 on the device."""
-        return torch.from_numpy(np.array(self._arrays[side][:n])).to(self.device)
+    def first(self, key: Key, n: int) -> Tensor:
+        """The first `n` images of array `key`, as they are: `(n, S, S, C)` uint8 on the device."""
+        return torch.from_numpy(np.array(self._arrays[key][:n])).to(self.device)
 
-    def _take(self, side: int, rows: Tensor, mirrored: Tensor) -> Tensor:
+    def _take(self, key: Key, rows: Tensor, mirrored: Tensor, turned: Tensor | None) -> Tensor:
         if self.resident:
-            batch = self._tensors[side].index_select(0, rows)
+            batch = self._tensors[key].index_select(0, rows)
         else:
-            batch = torch.from_numpy(self._arrays[side][rows.numpy()])
+            batch = torch.from_numpy(self._arrays[key][rows.numpy()])
             if self.device.type == "cuda":
                 batch = batch.pin_memory().to(self.device, non_blocking=True)
-        return flip(batch, mirrored[0], mirrored[1]) if self.flips else batch
+        if self.flips:
+            batch = flip(batch, mirrored[0], mirrored[1])
+        return batch if turned is None else transpose(batch, turned)

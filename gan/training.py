@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan import health, losses, schedules
+from gan import descent, health, losses, schedules
 from gan.batches import Batches, Images, by_side, to_signed, to_unit
 from gan.config import FieldError, ModelConfig, TrainConfig, as_dict
 from gan.hardware import resolve_device, resolve_precision
@@ -157,7 +157,7 @@ class Trainer:
         discriminator_lr = train.lr if train.discriminator_lr is None else train.discriminator_lr
         self._lrs = (train.lr, discriminator_lr)
         self.optimizer_generator, self.optimizer_discriminator = (
-            torch.optim.Adam(network.parameters(), lr=lr, betas=train.betas, fused=self.device.type in ("cpu", "cuda"))
+            descent.adam(network, lr, train.betas, self.device)
             for network, lr in zip((self.generator, self.discriminator), self._lrs, strict=True)
         )
         self.health = health.Health(arrays[model.image_size])
@@ -254,7 +254,7 @@ class Trainer:
             fake_logits = self.discriminator(fake.detach())
         loss_d = losses.real_loss(real_logits, None if labels is None else labels[self._share])
         loss_d = loss_d + losses.fake_loss(fake_logits)
-        self._descend(self.optimizer_discriminator, loss_d)
+        descent.descend(self.optimizer_discriminator, loss_d, self.workers)
 
         self.discriminator.requires_grad_(False)
         with self._autocast():
@@ -263,7 +263,7 @@ class Trainer:
         if self.family.input_size is not None:
             dual = losses.dual_loss(real, fake)
             loss_g = config.lambda_adversarial * loss_g + config.lambda_dual * dual
-        self._descend(self.optimizer_generator, loss_g)
+        descent.descend(self.optimizer_generator, loss_g, self.workers)
         self._steps_done += 1
         if self.average is not None:
             self._follow(self.average)
@@ -271,15 +271,7 @@ class Trainer:
         return torch.stack([loss_d.detach(), loss_g.detach(), *scores, dual.detach()])
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype is torch.bfloat16)
-
-    def _descend(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        if self.workers.size > 1:
-            grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-            self.workers.mean_in_place(grads)
-        optimizer.step()
+        return descent.autocast(self.device, self.dtype)
 
     def _average_running_statistics(self) -> None:
         buffers = [b for net in (self.generator, self.discriminator) for b in net.buffers() if b.is_floating_point()]
