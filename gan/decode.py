@@ -61,7 +61,7 @@ def decode(data: bytes | np.ndarray, settings: DecodeSettings) -> Decoded:
     elif is_fits(data):
         image, bad = cube_to_image(read_cube(data, settings), settings)
     else:
-        image = _read_image(data, settings)
+        image = read_image(data, settings)
     width, height = image.size
     image = _square(image, settings)
     method = FILTERS[settings.filter]
@@ -69,7 +69,8 @@ def decode(data: bytes | np.ndarray, settings: DecodeSettings) -> Decoded:
     return Decoded(pixels, width, height, bad)
 
 
-def _read_image(data: bytes, settings: DecodeSettings) -> Image.Image:
+def read_image(data: bytes, settings: DecodeSettings) -> Image.Image:
+    """The image in the bytes of an image file, 8-bit RGB at its full size; raises `Refused`."""
     if not data:
         raise Refused("empty")
     try:
