@@ -15,6 +15,9 @@ from typing import Any, Literal
 Placement = Literal["none", "generator", "discriminator", "both", "discriminator_last"]
 Precision = Literal["auto", "float32", "bfloat16"]
 LongSkip = Literal["released", "equation_19"]
+WIDEST, MOST_CHANNELS = 65_536, 64
+"""Beyond these no machine could hold the networks: a number that large is a slip."""
+MOST_EPOCHS, LARGEST_BATCH = 1_000_000, 1_000_000
 
 
 class FieldError(ValueError):
@@ -95,14 +98,14 @@ class ModelConfig:
             self.image_size,
             "a power of two from 16 to 512",
         )
-        require(self.channels >= 1, "channels", self.channels, "1 or more")
-        require(self.latent_dim >= 1, "latent_dim", self.latent_dim, "1 or more")
-        require(self.width >= 1, "width", self.width, "1 or more")
+        require(1 <= self.channels <= MOST_CHANNELS, "channels", self.channels, f"1 to {MOST_CHANNELS}")
+        require(1 <= self.latent_dim <= WIDEST, "latent_dim", self.latent_dim, f"1 to {WIDEST:,}")
+        require(1 <= self.width <= WIDEST, "width", self.width, f"1 to {WIDEST:,}")
         require(
-            self.discriminator_width is None or self.discriminator_width >= 1,
+            self.discriminator_width is None or 1 <= self.discriminator_width <= WIDEST,
             "discriminator_width",
             self.discriminator_width,
-            "1 or more, or null for the same as width",
+            f"1 to {WIDEST:,}, or null for the same as width",
         )
         require(self.kernel_size in (4, 6), "kernel_size", self.kernel_size, "4 or 6")
         require(
@@ -203,8 +206,8 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self):
-        require(self.epochs >= 1, "epochs", self.epochs, "1 or more")
-        require(self.batch_size >= 2, "batch_size", self.batch_size, "2 or more")
+        require(1 <= self.epochs <= MOST_EPOCHS, "epochs", self.epochs, f"1 to {MOST_EPOCHS:,}")
+        require(2 <= self.batch_size <= LARGEST_BATCH, "batch_size", self.batch_size, f"2 to {LARGEST_BATCH:,}")
         require(0 < self.lr < math.inf, "lr", self.lr, "a positive number")
         require(
             self.discriminator_lr is None or 0 < self.discriminator_lr < math.inf,

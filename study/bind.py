@@ -94,13 +94,17 @@ def _scalar(node: yaml.Node, file: str, path: str) -> Any:
         raise ConfigError(file, node.start_mark.line + 1, path or "file", None, "keys are words", "is not a valid key")
     constructor = _Loader("")
     try:
-        return constructor.construct_object(node)
+        value = constructor.construct_object(node)
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise ConfigError(
             file, node.start_mark.line + 1, path, node.value, "write it plainly", str(error).splitlines()[0]
         ) from None
     finally:
         constructor.dispose()
+    if value is not None and not isinstance(value, (str, int, float)):
+        problem = f"is read as a {type(value).__name__}"
+        raise ConfigError(file, node.start_mark.line + 1, path, node.value, "put it in quotes", problem)
+    return value
 
 
 def nearest(key: str, valid: Iterable[str]) -> str:

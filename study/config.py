@@ -194,11 +194,7 @@ def load_study(path: str | Path, overrides: Sequence[str] = (), *, smoke: bool =
     for override in overrides:
         _override(raw, lines, override)
     if smoke:
-        _check_keys(raw, lines, file)
-        for section, cls in _SECTIONS.items():
-            if section != "model":
-                bind(cls, raw.get(section) or {}, path=section, lines=lines, file=file)
-        raw = shrink(raw)
+        raw = shrink(_build(raw, lines, file, smoke=False).raw)
     return _build(raw, lines, file, smoke)
 
 

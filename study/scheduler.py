@@ -12,13 +12,13 @@ from gan.config import TrainConfig
 
 
 def rungs(grace_epochs: int, reduction_factor: float, epochs: int) -> list[int]:
-    """Epochs at which trials are compared: `grace_epochs * reduction_factor**k`, below `epochs`."""
+    """Epochs at which trials are compared: `grace_epochs * reduction_factor**k`, below `epochs`, each once."""
     found: list[int] = []
     k = 0
     while (rung := math.ceil(grace_epochs * reduction_factor**k - 1e-9)) < epochs:
         found.append(rung)
         k += 1
-    return found
+    return sorted(set(found))
 
 
 def first_judged_epoch(train: TrainConfig, grace_epochs: int) -> int:

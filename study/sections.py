@@ -131,7 +131,7 @@ class SchedulerConfig:
 
     def __post_init__(self):
         require(self.grace_epochs >= 1, "grace_epochs", self.grace_epochs, "1 or more")
-        require(1 < self.reduction_factor <= 100, "reduction_factor", self.reduction_factor, "more than 1, at most 100")
+        require(1.1 <= self.reduction_factor <= 100, "reduction_factor", self.reduction_factor, "1.1 to 100")
         require(1 <= self.judge_over <= 100, "judge_over", self.judge_over, "1 or more")
 
 

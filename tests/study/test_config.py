@@ -68,7 +68,7 @@ def test_an_override_can_add_an_axis(tmp_path):
     [
         (("width: 16", "widht: 16"), "model.widht", 3, "did you mean 'width'"),
         (("width: 16", "width: wide"), "model.width", 3, "whole number"),
-        (("width: 16", "width: 0"), "model.width", 3, "1 or more"),
+        (("width: 16", "width: 0"), "model.width", 3, "1 to 65,536"),
         (("p: 0.5", "p: 1.5"), "train.dropout.p", 7, "probability in [0, 1)"),
         (("epochs: 40", "epochs: true"), "train.epochs", 5, "whole number"),
         (("image_size: 64", "image_size: 100"), "data.image_size", 2, "power of two"),
