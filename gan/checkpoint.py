@@ -8,7 +8,7 @@ import pickle
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -26,15 +26,28 @@ class CheckpointError(ValueError):
     """A file is not a checkpoint that can be used, or is damaged; the message names the file and says what is wrong."""
 
 
-def save(trainer: Trainer, path: str | os.PathLike[str]) -> None:
+class Resumable(Protocol):
+    """A training whose whole state is tensors and plain values."""
+
+    world: World | None
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+def save(trainer: Resumable, path: str | os.PathLike[str]) -> None:
     """Write `trainer.state_dict()` with its checksum; the file appears under its name when it is complete.
 
     With several workers only rank 0 writes; the others return at once.
     """
-    if trainer.world is not None and trainer.world.rank != 0:
-        return
+    if trainer.world is None or trainer.world.rank == 0:
+        write(trainer.state_dict(), path)
+
+
+def write(state: dict[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write a state, tensors and plain values only, with its checksum; it appears under its name when complete."""
     path = Path(path)
-    state = trainer.state_dict()
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with open(partial, "wb") as file:
@@ -62,7 +75,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     return content["state"]
 
 
-def load(trainer: Trainer, path: str | os.PathLike[str]) -> None:
+def load(trainer: Resumable, path: str | os.PathLike[str]) -> None:
     """Continue `trainer` from a checkpoint of the same model, average and images.
 
     Raises
@@ -182,6 +195,8 @@ def _load_network(path: str | os.PathLike[str], wanted: str) -> tuple[Network, M
     content = _open(path)
     if "format" in content or not all(isinstance(value, torch.Tensor) for value in content.values()):
         state = read(path)
+        if "kind" in state:
+            raise CheckpointError(f"{path}: a checkpoint of kind {state['kind']!r}, a galaxy GAN is needed")
         config = model_from_dict(state["model"])
         weights = state["average"] or state["generator"]
     else:
@@ -196,12 +211,18 @@ def _load_network(path: str | os.PathLike[str], wanted: str) -> tuple[Network, M
             f"{path}: a {config.family} generator, which {what[found]}; one that {what[wanted]} is needed"
         )
     generator, _ = build(config)
-    _fill(generator, weights, path)
+    fill(generator, weights, path)
     return generator.eval(), config
 
 
-def _fill(network: nn.Module, weights: dict[str, torch.Tensor], path: str | os.PathLike[str]) -> None:
-    """Load weights whose `num_batches_tracked` may be missing (they were saved by an old PyTorch)."""
+def fill(network: nn.Module, weights: dict[str, torch.Tensor], path: str | os.PathLike[str]) -> None:
+    """Load weights whose `num_batches_tracked` may be missing (they were saved by an old PyTorch).
+
+    Raises
+    ------
+    CheckpointError
+        Names, each of which is said, or shapes do not fit.
+    """
     own = network.state_dict()
     counters = {key for key in own if key.endswith("num_batches_tracked")}
     problems = [f"{key} is missing" for key in own if key not in weights and key not in counters]

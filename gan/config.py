@@ -237,8 +237,8 @@ class TrainConfig:
         require(self.seed >= 0, "seed", self.seed, "0 or more")
 
 
-def as_dict(config: ModelConfig | TrainConfig | DropoutConfig) -> dict[str, Any]:
-    """The config as nested plain values (JSON- and checkpoint-safe): tuples become lists."""
+def as_dict(config: Any) -> dict[str, Any]:
+    """A config, of whatever class, as nested plain values (JSON- and checkpoint-safe): tuples become lists."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):

@@ -1,0 +1,74 @@
+"""Checkpoints of enhancers, in the same verified container as all others (`gan.checkpoint`)."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import torch
+
+from gan.checkpoint import CheckpointError, fill, load, read, save
+from gan.config import FieldError
+from gan.enhance.config import UNetConfig, critic_from_dict, model_from_dict, train_from_dict
+from gan.enhance.training import EnhanceTrainer, World
+from gan.enhance.unet import UNet, unet
+
+__all__ = ["CheckpointError", "load", "load_enhancer", "read", "resume", "save"]
+
+
+def resume(
+    path: str | os.PathLike[str],
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    *,
+    device: torch.device | str | None = None,
+    world: World | None = None,
+    threads: int | None = None,
+) -> EnhanceTrainer:
+    """A trainer as it was when `path` was saved, with the configs that are in the file.
+
+    Raises
+    ------
+    CheckpointError
+        As `gan.checkpoint.read`; or the file is not of an enhancer, or of another number of pairs.
+    """
+    state = _enhancer_state(path)
+    trainer = EnhanceTrainer(
+        model_from_dict(state["model"]),
+        critic_from_dict(state["critic_model"]),
+        train_from_dict(state["train"]),
+        inputs,
+        targets,
+        device=device,
+        world=world,
+        threads=threads,
+    )
+    try:
+        trainer.load_state_dict(state)
+    except FieldError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    return trainer
+
+
+def load_enhancer(path: str | os.PathLike[str]) -> tuple[UNet, UNetConfig]:
+    """An enhancer in evaluation mode on the CPU: the moving average where there is one.
+
+    Raises
+    ------
+    CheckpointError
+        As `gan.checkpoint.read`; or the file is not of an enhancer.
+    """
+    state = _enhancer_state(path)
+    config = model_from_dict(state["model"])
+    network = unet(config)
+    fill(network, state["average"] or state["generator"], path)
+    return network.eval(), config
+
+
+def _enhancer_state(path: str | os.PathLike[str]) -> dict[str, Any]:
+    state = read(path)
+    if state.get("kind") != "enhancer":
+        family = state.get("model", {}).get("family", "unknown")
+        raise CheckpointError(f"{path}: a checkpoint of a {family} galaxy GAN, an enhancer is needed")
+    return state
