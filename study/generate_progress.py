@@ -22,6 +22,8 @@ class Bar:
         Where to show it.
     total : int
         Galaxies in all.
+    what : str
+        What is counted, in the plural.
 
     Attributes
     ----------
@@ -31,8 +33,8 @@ class Bar:
         Galaxies per second of this process.
     """
 
-    def __init__(self, console: Console, total: int):
-        self.console, self.total = console, total
+    def __init__(self, console: Console, total: int, what: str = "galaxies"):
+        self.console, self.total, self.what = console, total, what
         self.made, self.rate = 0, 0.0
         self._first: int | None = None
         self._started = self._said = time.monotonic()
@@ -41,9 +43,9 @@ class Bar:
 
     def __enter__(self) -> Bar:
         if self.console.is_terminal:
-            columns = (TextColumn("galaxies"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+            columns = (TextColumn(self.what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
             self._progress = Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True)
-            self._task = self._progress.add_task("galaxies", total=self.total, rate="")
+            self._task = self._progress.add_task(self.what, total=self.total, rate="")
             self._progress.start()
         return self
 
@@ -63,5 +65,5 @@ class Bar:
         elif now - self._said > LINE_EVERY_S and self.made >= 100:
             self._said = now
             left = duration((total - done) / self.rate)
-            text = f"{done:,} of {total:,} galaxies, {self.rate:,.0f} per second, about {left} left"
+            text = f"{done:,} of {total:,} {self.what}, {self.rate:,.0f} per second, about {left} left"
             self.console.print(text, markup=False, soft_wrap=True)

@@ -62,12 +62,12 @@ def load_model(model: str, enlarge: str | None = None, *, tracking_uri: str | No
         try:
             file = find_model(model, Path(folder), tracking_uri=tracking_uri)
             network, config = load_generator(file)
-            origin = {"model": _origin(model, file, as_dict(config))}
+            origin = {"model": origin_of(model, file, as_dict(config))}
             if enlarge is None:
                 return Model(network, config.image_size, config.channels, origin)
             file = find_model(enlarge, Path(folder), tracking_uri=tracking_uri)
             enlarger, second = load_enlarger(file)
-            origin["enlarge"] = _origin(enlarge, file, as_dict(second))
+            origin["enlarge"] = origin_of(enlarge, file, as_dict(second))
             return Model(_chain(network, config, enlarger, second), second.image_size, second.channels, origin)
         except (CheckpointError, FieldError) as error:
             raise InputError(str(error)) from None
@@ -84,12 +84,43 @@ def _chain(network: Any, config: Any, enlarger: Any, second: Any) -> Any:
         raise InputError(f"--enlarge: {error}") from None
 
 
-def _origin(given: str, file: Path, config: dict[str, Any]) -> dict[str, Any]:
-    digest = hashlib.sha256()
+def load_enhancer_model(model: str, *, tracking_uri: str | None = None) -> tuple[Any, dict[str, Any]]:
+    """Load an enhancer; `model` as `find_model` takes it.
+
+    Returns
+    -------
+    network : torch module
+        Ready for `gan.enhance.apply.enhance`.
+    origin : dict
+        What was asked for, the file's name and SHA-256, and the network's settings.
+
+    Raises
+    ------
+    InputError
+        There is no such model, it is damaged, or it is no enhancer.
+    """
+    from gan.checkpoint import CheckpointError
+    from gan.config import FieldError, as_dict
+    from gan.enhance.checkpoint import load_enhancer
+
+    with tempfile.TemporaryDirectory(prefix="model-") as folder:
+        try:
+            file = find_model(model, Path(folder), tracking_uri=tracking_uri)
+            network, config = load_enhancer(file)
+            return network, origin_of(model, file, as_dict(config))
+        except (CheckpointError, FieldError) as error:
+            raise InputError(f"--model: {error}") from None
+
+
+def origin_of(given: str, file: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """For the record: what was asked for, the file's name and SHA-256, and the network's settings."""
+    return {"given": given, "file": file.name, "sha256": file_digest(file), "config": config}
+
+
+def file_digest(file: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
     with open(file, "rb") as stream:
-        while piece := stream.read(1 << 20):
-            digest.update(piece)
-    return {"given": given, "file": file.name, "sha256": digest.hexdigest(), "config": config}
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def find_model(given: str, folder: Path, *, tracking_uri: str | None = None) -> Path:
