@@ -26,14 +26,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from eval.catalogue import PROPERTIES, read_catalogue, write_catalogue
-from eval.collections import ImageCollection, load_images
+from eval.collections import ImageCollection
+from eval.command import add_measurement_options, load_side, parser_of, progress_bars, run_command, skipped_files
 from eval.distances import Comparison, compare
-from eval.measure import ENGINES, measure
-from eval.output import require_folder, write_bytes
+from eval.measure import measure
+from eval.output import write_bytes
 from eval.settings import MeasurementSettings
 from eval.spectra import SpectrumComparison, compare_spectra
 from eval.stacks import CollectionError
@@ -73,48 +74,25 @@ class Side:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    summary, _, rest = (__doc__ or "").partition("\n\n")
-    command = argparse.ArgumentParser(
-        prog="python -m eval.compare",
-        description=summary,
-        epilog=rest.split("\n\n", 1)[1],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    command = parser_of("eval.compare", __doc__ or "", default_out="comparison")
     command.add_argument("real", metavar="REAL", help="real galaxies: images or a catalogue")
     command.add_argument("generated", metavar="GENERATED", help="the galaxies to compare with them")
     command.add_argument(
         "--size", type=int, help="downsample both sides to this many px (default: the size of GENERATED)"
     )
-    command.add_argument(
-        "--out", type=Path, default=Path("comparison"), help="folder for the results (default: %(default)s)"
-    )
-    command.add_argument("--engine", choices=ENGINES, default="fast", help="measurement engine (default: %(default)s)")
-    command.add_argument("--jobs", type=int, help="CPUs to use (default: all)")
-    command.add_argument("--limit", type=int, help="take at most this many images of each side, evenly spread")
+    add_measurement_options(command)
     command.add_argument("--seed", type=int, default=0, help="seed of the floors by split (default: %(default)s)")
     return command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    options = parser().parse_args(arguments)
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
-    try:
-        require_folder(options.out)
-        run(options, Console(highlight=False), errors)
-    except KeyboardInterrupt:
-        errors.print("Interrupted: nothing was written.")
-        return 130
-    except (ValueError, OSError) as error:
-        errors.print(f"Error: {error}", markup=False)
-        return 2
-    return 0
+    return run_command(parser().parse_args(arguments), run)
 
 
 def run(options: argparse.Namespace, console: Console, errors: Console) -> None:
     """Load, measure, compare, write and print, in that order."""
-    columns = (TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, transient=True) as bars:
+    with progress_bars(errors) as bars:
         generated = _load("generated", options.generated, options.size, options.limit, bars)
         size = options.size or (generated.collection.images.shape[1] if generated.collection else None)
         real = _load("real", options.real, size, options.limit, bars)
@@ -191,11 +169,7 @@ def _load(name: str, source: str, size: int | None, limit: int | None, bars: Pro
             side.catalogue = side.catalogue.iloc[rows].reset_index(drop=True)
             side.catalogue.attrs.update(attributes)
         return side
-    task = bars.add_task(f"reading {name}", total=None)
-    side.collection = load_images(
-        source, size=size, limit=limit, progress=lambda done, total: bars.update(task, completed=done, total=total)
-    )
-    bars.remove_task(task)
+    side.collection = load_side(name, source, size, limit, bars)
     return side
 
 
@@ -246,12 +220,7 @@ def _require_same_kind(real: ImageCollection, generated: ImageCollection) -> Non
 
 
 def _remarks(side: Side) -> list[str]:
-    lines = []
-    if side.collection and side.collection.skipped:
-        name, reason = next(iter(side.collection.skipped.items()))
-        count = len(side.collection.skipped)
-        files = "file" if count == 1 else "files"
-        lines.append(f"{side.name}: {count:,} {files} skipped, such as {name}: {reason}")
+    lines = skipped_files(side.name, side.collection) if side.collection else []
     odd = side.rows["status"].value_counts().drop(["ok", "failed"], errors="ignore")
     if len(odd):
         lines.append(f"{side.name}: " + ", ".join(f"{count:,} {status}" for status, count in odd.items()))
