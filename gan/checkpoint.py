@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pickle
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,11 +15,12 @@ from torch import nn
 
 from gan.batches import Images
 from gan.config import FieldError, ModelConfig, model_from_dict, train_from_dict
-from gan.models import FAMILIES, Network, build
+from gan.models import Network, build, check
 from gan.models.released import LayoutError, config_of
 from gan.training import Trainer, World
 
 FORMAT = "galaxy-gan checkpoint 1"
+MOST_PROBLEMS = 12
 
 
 class CheckpointError(ValueError):
@@ -70,9 +71,10 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     content = _open(path)
     if content.get("format") != FORMAT or not {"sha256", "state"} <= set(content):
         raise CheckpointError(f"{path}: not a checkpoint of this program (its keys: {_some(content)})")
-    if checksum(content["state"]) != content["sha256"]:
+    state = content["state"]
+    if not isinstance(state, dict) or _checksum_or_none(state) != content["sha256"]:
         raise CheckpointError(f"{path}: damaged, its content does not have the checksum it was written with")
-    return content["state"]
+    return state
 
 
 def load(trainer: Resumable, path: str | os.PathLike[str]) -> None:
@@ -83,10 +85,9 @@ def load(trainer: Resumable, path: str | os.PathLike[str]) -> None:
     CheckpointError
         As `read`, or the checkpoint is of another training.
     """
-    try:
-        trainer.load_state_dict(read(path))
-    except FieldError as error:
-        raise CheckpointError(f"{path}: {error}") from None
+    state = read(path)
+    with expected_content(path):
+        trainer.load_state_dict(state)
 
 
 def resume(
@@ -99,18 +100,12 @@ def resume(
 ) -> Trainer:
     """A trainer as it was when `path` was saved, with the configs that are in the file."""
     state = read(path)
-    trainer = Trainer(
-        model_from_dict(state["model"]),
-        train_from_dict(state["train"]),
-        images,
-        device=device,
-        world=world,
-        threads=threads,
-    )
-    try:
+    with expected_content(path):
+        model, train = model_from_dict(state["model"]), train_from_dict(state["train"])
+        check_fit(model, state["generator"], path)
+    trainer = Trainer(model, train, images, device=device, world=world, threads=threads)
+    with expected_content(path):
         trainer.load_state_dict(state)
-    except FieldError as error:
-        raise CheckpointError(f"{path}: {error}") from None
     return trainer
 
 
@@ -144,6 +139,13 @@ def checksum(state: Any) -> str:
     return digest.hexdigest()
 
 
+def _checksum_or_none(state: Any) -> str | None:
+    try:
+        return checksum(state)
+    except Exception:  # tensors of kinds that no trainer has
+        return None
+
+
 def _parts(value: Any) -> Iterator[bytes]:
     if isinstance(value, torch.Tensor):
         flat = value.detach().cpu().contiguous()
@@ -175,19 +177,43 @@ def _open(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise CheckpointError(f"{path}: may not be read (permission denied)") from None
     except pickle.UnpicklingError:
         raise CheckpointError(f"{path}: not a PyTorch file, or one that holds more than weights (refused)") from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except Exception as error:  # whatever the parsers of zip and pickle make of bytes from outside
         raise CheckpointError(f"{path}: damaged, truncated, or not a PyTorch file ({_first_line(error)})") from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, expected a checkpoint or a state dict")
     return content
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+@contextlib.contextmanager
+def expected_content(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Make one line of what is raised because a file, though whole, holds other settings or weights than expected.
+
+    Raises
+    ------
+    CheckpointError
+        In place of the error raised inside.
+    """
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except (FieldError, LayoutError) as error:
+        raise CheckpointError(f"{path}: {_first_line(error, 1000)}") from None
+    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError, OverflowError) as error:
+        what = f"{type(error).__name__}: {_first_line(error)}"
+        raise CheckpointError(f"{path}: not the content of a checkpoint of this version ({what})") from None
+
+
+def _first_line(error: BaseException, most: int = 120) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:most]
+
+
+def _shown(value: Any) -> str:
+    return " ".join(str(value).split())[:60]
 
 
 def _some(content: dict[Any, Any]) -> str:
-    names = ", ".join(str(key) for key in list(content)[:4])
+    names = ", ".join(_shown(key) for key in list(content)[:4])
     return names + (", ..." if len(content) > 4 else "")
 
 
@@ -196,23 +222,29 @@ def _load_network(path: str | os.PathLike[str], wanted: str) -> tuple[Network, M
     if "format" in content or not all(isinstance(value, torch.Tensor) for value in content.values()):
         state = read(path)
         if "kind" in state:
-            raise CheckpointError(f"{path}: a checkpoint of kind {state['kind']!r}, a galaxy GAN is needed")
-        config = model_from_dict(state["model"])
-        weights = state["average"] or state["generator"]
+            raise CheckpointError(f"{path}: a checkpoint of kind {_shown(state['kind'])}, a galaxy GAN is needed")
+        with expected_content(path):
+            config, weights = model_from_dict(state["model"]), state["average"] or state["generator"]
     else:
-        try:
-            weights, config = content, config_of(content)
-        except LayoutError as error:
-            raise CheckpointError(f"{path}: {error}") from None
-    found = FAMILIES[config.family].generator_input
+        with expected_content(path):
+            config, weights = config_of(content), content
+    with expected_content(path):
+        found = check(config).generator_input
     if found != wanted:
         what = {"noise": "draws galaxies from noise", "image": "enlarges images"}
         raise CheckpointError(
             f"{path}: a {config.family} generator, which {what[found]}; one that {what[wanted]} is needed"
         )
+    check_fit(config, weights, path)
     generator, _ = build(config)
     fill(generator, weights, path)
     return generator.eval(), config
+
+
+def check_fit(config: ModelConfig, weights: dict[str, torch.Tensor], path: str | os.PathLike[str]) -> None:
+    """As `fill`, before anything is built: a forged config could ask for more memory than there is."""
+    with torch.device("meta"), expected_content(path):
+        _compare(build(config)[0].state_dict(), weights, path)
 
 
 def fill(network: nn.Module, weights: dict[str, torch.Tensor], path: str | os.PathLike[str]) -> None:
@@ -224,14 +256,20 @@ def fill(network: nn.Module, weights: dict[str, torch.Tensor], path: str | os.Pa
         Names, each of which is said, or shapes do not fit.
     """
     own = network.state_dict()
+    with expected_content(path):
+        _compare(own, weights, path)
+        network.load_state_dict(own | weights)
+
+
+def _compare(own: dict[str, torch.Tensor], weights: dict[str, torch.Tensor], path: str | os.PathLike[str]) -> None:
     counters = {key for key in own if key.endswith("num_batches_tracked")}
     problems = [f"{key} is missing" for key in own if key not in weights and key not in counters]
-    problems += [f"{key} is unknown" for key in weights if key not in own]
+    problems += [f"{_shown(key)} is unknown" for key in weights if key not in own]
     problems += [
         f"{key} has shape {tuple(weights[key].shape)} instead of {tuple(own[key].shape)}"
         for key in own
         if key in weights and weights[key].shape != own[key].shape
     ]
     if problems:
-        raise CheckpointError(f"{path}: weights that do not fit: {'; '.join(problems)}")
-    network.load_state_dict(own | weights)
+        more = f"; and {len(problems) - MOST_PROBLEMS} more" if len(problems) > MOST_PROBLEMS else ""
+        raise CheckpointError(f"{path}: weights that do not fit: {'; '.join(problems[:MOST_PROBLEMS])}{more}")
