@@ -113,6 +113,10 @@ class ImageFolder:
         """Hash of the pixels of all arrays, hexadecimal: the same if and only if the images are the same."""
         return str(self.manifest["content_hash"])
 
+    def array(self, name: str) -> np.ndarray:
+        """One array of the set by its name in the manifest, read-only memory map, uint8."""
+        return self._arrays[name]
+
     @property
     def index(self) -> pd.DataFrame:
         """One row per image: id, source, sha256, width, height (of the original, px), and any labels."""

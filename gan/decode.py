@@ -55,6 +55,20 @@ def decode(data: bytes | np.ndarray, settings: DecodeSettings) -> Decoded:
     Refused
         With the reason, for anything that cannot be used.
     """
+    image, width, height, bad = read_square(data, settings)
+    method = FILTERS[settings.filter]
+    pixels = tuple(np.asarray(image.resize((size, size), method)) for size in settings.sizes)
+    return Decoded(pixels, width, height, bad)
+
+
+def read_square(data: bytes | np.ndarray, settings: DecodeSettings) -> tuple[Image.Image, int, int, int]:
+    """The square 8-bit RGB image in `data` at its full size, the width and height that it had, and its bad pixels.
+
+    Raises
+    ------
+    Refused
+        With the reason, for anything that cannot be used.
+    """
     bad = 0
     if isinstance(data, np.ndarray):
         image = Image.fromarray(_bytes_of_array(data, settings))
@@ -62,11 +76,7 @@ def decode(data: bytes | np.ndarray, settings: DecodeSettings) -> Decoded:
         image, bad = cube_to_image(read_cube(data, settings), settings)
     else:
         image = read_image(data, settings)
-    width, height = image.size
-    image = _square(image, settings)
-    method = FILTERS[settings.filter]
-    pixels = tuple(np.asarray(image.resize((size, size), method)) for size in settings.sizes)
-    return Decoded(pixels, width, height, bad)
+    return _square(image), *image.size, bad
 
 
 def read_image(data: bytes, settings: DecodeSettings) -> Image.Image:
@@ -127,7 +137,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _square(image: Image.Image, settings: DecodeSettings) -> Image.Image:
+def _square(image: Image.Image) -> Image.Image:
     width, height = image.size
     if width == height:
         return image

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 from collections import Counter
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gan.data import MANIFEST, WORK, DataError, read_manifest
-from gan.data_writer import describe_arrays
+from gan.data import MANIFEST, WORK, DataError, Kind, read_manifest
+from gan.makers import Maker
 from gan.prepare_store import HEADER, Done, Store, rows_file
 from gan.sources import Entry, Source
 
@@ -49,7 +50,10 @@ def choose(entries: list[Entry], store: Store) -> tuple[pd.DataFrame, pd.DataFra
     ledger = pd.DataFrame(records)
     used = ledger[ledger["row"] >= 0].reset_index(drop=True)
     index = pd.DataFrame({"id": _ids(list(used["name"])), "source": used["name"]})
-    return index.join(used[["sha256", "width", "height", "bad_pixels"]]), ledger, kept
+    index = index.join(used[["sha256", "width", "height", "bad_pixels"]])
+    if used["about"].any():
+        index = index.join(pd.DataFrame([json.loads(about or "{}") for about in used["about"]]))
+    return index, ledger, kept
 
 
 def _ids(names: list[str]) -> list[str]:
@@ -75,21 +79,21 @@ def labelled(
     return join_table(index, read_table(table, table_key), key=table_key)
 
 
-def write_arrays(folder: Path, kept: list[Done], store: Store) -> dict[str, Any]:
-    """Write one .npy per size into `folder` and describe them as a manifest does.
+def write_arrays(folder: Path, kept: list[Done], store: Store, maker: Maker) -> dict[str, Any]:
+    """Write one .npy per array into `folder` and describe them as a manifest does.
 
     Where the rows of the store are the images kept, in order, its files become the arrays and no pixel is copied.
     """
     arrays, hashes = {}, {}
     last = store.get_pixels()
     as_they_are = all(done.row == i and done.pixels is last for i, done in enumerate(kept))
-    for k, size in enumerate(store.sizes):
-        path = folder / f"{size}.npy"
+    for k, (name, size) in enumerate(store.layout.items()):
+        path = folder / f"{name}.npy"
         shape = (len(kept), size, size, 3)
         header = io.BytesIO()
         np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
         if as_they_are and len(header.getvalue()) == HEADER:
-            rows = rows_file(store.folder, size)
+            rows = rows_file(store.folder, name)
             with rows.open("r+b") as stream:
                 stream.write(header.getvalue())
                 stream.truncate(HEADER + int(np.prod(shape)))
@@ -99,9 +103,9 @@ def write_arrays(folder: Path, kept: list[Done], store: Store) -> dict[str, Any]
                 stream.write(header.getvalue())
                 for pixels, start, stop in _runs(kept):
                     stream.write(np.ascontiguousarray(pixels[k][start:stop]).data)
-        arrays[size] = np.load(path, mmap_mode="r")
-        hashes[size] = [bytes.fromhex(done.result.hashes[k]) for done in kept]
-    return describe_arrays(arrays, hashes)
+        arrays[name] = np.load(path, mmap_mode="r")
+        hashes[name] = [bytes.fromhex(done.result.hashes[k]) for done in kept]
+    return maker.describe(arrays, hashes)
 
 
 def reclaim(folder: Path, rows: Path) -> None:
@@ -129,7 +133,7 @@ def refusals(ledger: pd.DataFrame) -> dict[str, Any]:
     return {"refused": listed, "refused_counts": dict(Counter(entry["reason"] for entry in listed).most_common())}
 
 
-def publish(out: Path) -> None:
+def publish(out: Path, kind: Kind) -> None:
     """Move the files of a finished new set into place, the manifest last; also after an interruption of just that."""
     ready = out / WORK / "publish"
     if not ready.is_dir():
@@ -137,8 +141,8 @@ def publish(out: Path) -> None:
     names = sorted((path.name for path in ready.iterdir()), key=lambda name: (name == MANIFEST, name))
     for name in names:
         os.replace(ready / name, out / name)
-    sizes = read_manifest(out)["arrays"]
+    names = read_manifest(out, kind)["arrays"]
     for path in out.glob("*.npy"):
-        if path.stem not in sizes:
+        if path.stem not in names:
             path.unlink()
     shutil.rmtree(out / WORK)

@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gan.data import FORMAT, INDEX, MANIFEST, VERSION, WORK, DataError, GalaxySet, read_manifest
+from gan.data import INDEX, MANIFEST, WORK, DataError, Kind, read_manifest
 from gan.data_writer import software_versions, write_json
 from gan.decode_settings import DecodeSettings
 from gan.labels import read_table
+from gan.makers import Maker
 from gan.prepare_assemble import LEDGER, choose, labelled, publish, reclaim, refusals, write_arrays
 from gan.prepare_store import Result, Store, Task
 from gan.prepare_workers import Crew, Job
@@ -70,9 +71,11 @@ def prepare(
     out: str | os.PathLike[str],
     *,
     settings: DecodeSettings | None = None,
+    maker: Maker | None = None,
     jobs: int | None = None,
     table: str | os.PathLike[str] | None = None,
     table_key: str | None = None,
+    label: str | None = None,
     replace: bool = False,
     progress: Progress | None = None,
     time_limit: float = 60.0,
@@ -87,10 +90,14 @@ def prepare(
         Folder of the set.
     settings : DecodeSettings, optional
         Sizes, filter and what is accepted.
+    maker : Maker, optional
+        What is made of each entry; default images by `settings`.
     jobs : int, optional
         Processes; default one per core.
     table, table_key : optional
         Labels to join, see `gan.labels.join_table`.
+    label : str, optional
+        Column of the index that becomes its column `label`, the class of each galaxy.
     replace : bool
         Make it anew where `out` holds a set of another source or with other settings.
     progress : callable, optional
@@ -108,7 +115,7 @@ def prepare(
     started = time.monotonic()
     out = Path(out)
     new = not out.exists()
-    request = _Request(source, out, settings or DecodeSettings(), table, table_key, replace)
+    request = _Request(source, out, maker or Maker(settings or DecodeSettings()), table, table_key, label, replace)
     with _locked(out):
         try:
             summary = _prepare(request, jobs or cores(), progress or (lambda done, total, refused: None), time_limit)
@@ -151,18 +158,19 @@ class _Request:
         self,
         source: Source,
         out: Path,
-        settings: DecodeSettings,
+        maker: Maker,
         table: str | os.PathLike[str] | None,
         table_key: str | None,
+        label: str | None,
         replace: bool,
     ):
-        self.source, self.out, self.settings = source, out, settings
+        self.source, self.out, self.maker = source, out, maker
         self.table = None if table is None else Path(table).resolve()
-        self.table_key, self.replace = table_key, replace
+        self.table_key, self.label, self.replace = table_key, label, replace
 
     def look(self) -> None:
         """List the source and find out what stands in `out`; raises `DataError` if something is in the way."""
-        publish(self.out)
+        publish(self.out, self.maker.kind)
         self.entries = self.source.entries(skip=self.out.resolve())
         if not self.entries:
             raise DataError(f"{self.source.path} holds no files")
@@ -171,23 +179,33 @@ class _Request:
         self.plan = {
             "source": str(self.source.path),
             "key": self.source.key,
-            "transform": self.settings.as_dict(),
+            "transform": self.maker.transform(),
         }
-        self.before = _standing(self.out, self.plan, self.fingerprint, self.replace)
+        self.before = _standing(self.out, self.plan, self.fingerprint, self.maker.kind, self.replace)
         self.labels_from = self._labels_from()
 
     def _labels_from(self) -> dict[str, Any] | None:
         held = self.before.get("labels_from") if self.before else None
-        if self.table is None and held and Path(held["table"]).is_file():  # a table given once stays
-            self.table, self.table_key = Path(held["table"]), held["key"]
+        if self.table is None and held and "table" in held and Path(held["table"]).is_file():
+            self.table, self.table_key = Path(held["table"]), held["key"]  # a table given once stays
+        if self.label is None and held:
+            self.label = held.get("label")
+        named = {} if self.label is None else {"label": self.label}
+        columns = set(self.source.labels())
         if self.table is None:
-            return None
+            self._check_label(columns)
+            return named or None
         try:
             digest = hashlib.sha256(self.table.read_bytes()).hexdigest()
         except OSError as error:
             raise DataError(f"--table {self.table} cannot be read: {error.strerror or error}") from None
-        read_table(self.table, self.table_key)
-        return {"table": str(self.table), "sha256": digest, "key": self.table_key}
+        self._check_label(columns | set(read_table(self.table, self.table_key).columns))
+        return {"table": str(self.table), "sha256": digest, "key": self.table_key, **named}
+
+    def _check_label(self, columns: set[str]) -> None:
+        if self.label is not None and self.label not in columns:
+            have = ", ".join(sorted(map(str, columns))) or "none (--table gives some)"
+            raise DataError(f"--label {self.label}: no such column; there are: {have}")
 
     def is_done(self) -> bool:
         """Whether `out` is exactly what is asked for."""
@@ -218,7 +236,7 @@ def _prepare(request: _Request, jobs: int, progress: Progress, time_limit: float
         assert request.before is not None
         return _summary(request.out, request.before, "unchanged")
     notes = []
-    store = Store(request.out / WORK / "parts", request.settings.sizes)
+    store = Store(request.out / WORK / "parts", request.maker.layout)
     _open_plan(request)
     store.read_parts(verify=True)
     if len(store):
@@ -228,8 +246,8 @@ def _prepare(request: _Request, jobs: int, progress: Progress, time_limit: float
     missing = store.missing(request.entries)
     if missing:
         done, total = len(request.entries) - len(missing), len(request.entries)
-        crew = Crew(Job(request.source, request.settings, store.folder, time_limit), min(jobs, len(missing)))
-        tasks = _tasks(missing, request.settings.sizes, jobs, store.next_row)
+        crew = Crew(Job(request.source, request.maker, store.folder, time_limit), min(jobs, len(missing)))
+        tasks = _tasks(missing, tuple(request.maker.layout.values()), jobs, store.next_row)
         crew.run(tasks, lambda count, refused: progress(done + count, total, refused))
         store.read_parts()
     manifest = _assemble(request, store)
@@ -246,6 +264,8 @@ def _assemble(request: _Request, store: Store) -> dict[str, Any]:
         shutil.rmtree(request.out / WORK)
         raise DataError(_nothing_usable(request.source, refused))
     index, joined = labelled(index, request.source, (ledger["row"] >= 0).to_numpy(), request.table, request.table_key)
+    if request.label is not None:
+        index["label"] = index[request.label].fillna("").astype(str)
     new = request.out / WORK / "new"
     source = {
         "kind": request.source.kind,
@@ -255,9 +275,7 @@ def _assemble(request: _Request, store: Store) -> dict[str, Any]:
         "fingerprint": request.fingerprint,
     }
     manifest = {
-        "format": FORMAT,
-        "version": VERSION,
-        **write_arrays(new, kept, store),
+        **write_arrays(new, kept, store, request.maker),
         "source": source,
         "transform": request.plan["transform"],
         "labels_from": request.labels_from,
@@ -269,32 +287,32 @@ def _assemble(request: _Request, store: Store) -> dict[str, Any]:
     ledger.to_parquet(new / LEDGER, index=False)
     write_json(new / MANIFEST, manifest)
     os.replace(new, request.out / WORK / "publish")
-    publish(request.out)
+    publish(request.out, request.maker.kind)
     return manifest
 
 
-def _standing(out: Path, plan: dict[str, Any], fingerprint: str, replace: bool) -> dict[str, Any] | None:
+def _standing(out: Path, plan: dict[str, Any], fingerprint: str, kind: Kind, replace: bool) -> dict[str, Any] | None:
     """Manifest of the set that `out` holds already, if it can be built upon; raises `DataError` if it is in the way."""
     if not (out / MANIFEST).exists():
         others = [path.name for path in out.iterdir() if path.name != WORK]
         if others:
             raise DataError(
-                f"--out {out} is not empty and not a galaxy set (it holds {sorted(others)[0]}); choose another"
+                f"--out {out} is not empty and not a {kind.words} (it holds {sorted(others)[0]}); choose another"
             )
         return None
     if replace:
         with contextlib.suppress(DataError):
-            manifest = read_manifest(out)
+            manifest = read_manifest(out, kind)
             if _same(manifest, plan, fingerprint):
                 return manifest
         return None
-    manifest = read_manifest(out)
+    manifest = read_manifest(out, kind)
     if not _same(manifest, plan, fingerprint):
         held = manifest.get("source", {})
         sizes = " ".join(manifest.get("arrays", {}))
         by = manifest.get("transform", {}).get("filter")
         what = f"from {held.get('path', held.get('kind'))}, sizes {sizes}, filter {by}"
-        raise DataError(f"--out {out} holds another galaxy set ({what}); choose another folder, or --replace it")
+        raise DataError(f"--out {out} holds another {kind.words} ({what}); choose another folder, or --replace it")
     return manifest
 
 
@@ -334,15 +352,26 @@ def _take_in(store: Store, request: _Request) -> list[str]:
 
     try:
         ledger = pd.read_parquet(request.out / LEDGER)
-        galaxy_set = GalaxySet.open(request.out)
+        standing = request.maker.opener.open(request.out)
     except (OSError, ValueError) as error:
         return [f"the set was damaged ({error}): all of it was made again"]
     usable = ledger[~ledger["reason"].str.startswith("duplicate")].sort_values("row", kind="stable")
     results = [
-        Result(r.name, r.stamp, r.reason, r.detail, r.sha256, r.hashes.split(), r.width, r.height, r.bad_pixels)
+        Result(
+            r.name,
+            r.stamp,
+            r.reason,
+            r.detail,
+            r.sha256,
+            r.hashes.split(),
+            r.width,
+            r.height,
+            r.bad_pixels,
+            getattr(r, "about", ""),
+        )
         for r in usable.itertuples(index=False)
     ]
-    store.add(results, [galaxy_set.images(size) for size in request.settings.sizes])
+    store.add(results, [standing.array(name) for name in request.maker.layout])
     before = dict(zip(ledger["name"], ledger["stamp"], strict=True))
     now = {entry.name: entry.stamp for entry in request.entries}
     new, gone = len(now.keys() - before.keys()), len(before.keys() - now.keys())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -37,9 +37,11 @@ class Result:
     sha256 : str
         Of the bytes read.
     hashes : list of str
-        SHA-256 of the prepared pixels, for each size.
+        SHA-256 of the prepared pixels, for each array.
     width, height, bad_pixels : int
         Of the original.
+    about : str
+        Further columns of the index, as a JSON object; "" for none.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Result:
     width: int = 0
     height: int = 0
     bad_pixels: int = 0
+    about: str = ""
 
 
 class Task(NamedTuple):
@@ -60,16 +63,16 @@ class Task(NamedTuple):
     row: int
 
 
-def rows_file(folder: Path, size: int) -> Path:
-    """File of the rows of one size."""
-    return folder / f"{size}.npy"
+def rows_file(folder: Path, name: str) -> Path:
+    """File of the rows of one array."""
+    return folder / f"{name}.npy"
 
 
-def write_part(folder: Path, task: Task, results: list[Result], pixels: Sequence[np.ndarray]) -> None:
-    """Write the results of a task: its images, (k, size, size, 3) uint8 for each size, to its first k rows."""
-    for array in pixels:
+def write_part(folder: Path, task: Task, results: list[Result], pixels: Mapping[str, np.ndarray]) -> None:
+    """Write the results of a task: its images, (k, size, size, 3) uint8 for each array, to its first k rows."""
+    for array_name, array in pixels.items():
         size = array.shape[1]
-        descriptor = os.open(rows_file(folder, size), os.O_WRONLY | os.O_CREAT, 0o644)
+        descriptor = os.open(rows_file(folder, array_name), os.O_WRONLY | os.O_CREAT, 0o644)
         try:
             data, at = array.data.cast("B"), HEADER + task.row * 3 * size * size
             while data:
@@ -87,9 +90,9 @@ def write_part(folder: Path, task: Task, results: list[Result], pixels: Sequence
         temporary.unlink(missing_ok=True)
 
 
-def open_rows(folder: Path, size: int) -> np.ndarray:
-    """All rows of one size that the file has, (n, size, size, 3) uint8, read-only memory map."""
-    path, length = rows_file(folder, size), 3 * size * size
+def open_rows(folder: Path, name: str, size: int) -> np.ndarray:
+    """All rows of one array that the file has, (n, size, size, 3) uint8, read-only memory map."""
+    path, length = rows_file(folder, name), 3 * size * size
     count = (path.stat().st_size - HEADER) // length if path.exists() else 0
     if count <= 0:
         return np.empty((0, size, size, 3), np.uint8)
@@ -112,8 +115,8 @@ class Store:
     ----------
     folder : Path
         Where parts and rows are.
-    sizes : tuple of int
-        Image sizes, in the order of the settings.
+    layout : dict of str to int
+        Side in pixels of each array.
 
     Attributes
     ----------
@@ -121,8 +124,8 @@ class Store:
         First row that belongs to no part.
     """
 
-    def __init__(self, folder: Path, sizes: tuple[int, ...]):
-        self.folder, self.sizes = folder, sizes
+    def __init__(self, folder: Path, layout: dict[str, int]):
+        self.folder, self.layout = folder, layout
         self.next_row = 0
         self._done: dict[tuple[str, str], Done] = {}
         self._known: set[str] = set()
@@ -136,7 +139,7 @@ class Store:
         return self._done.get((entry.name, entry.stamp))
 
     def get_pixels(self) -> list[np.ndarray]:
-        """The rows of the parts read last, for each size."""
+        """The rows of the parts read last, for each array."""
         return self._pixels
 
     def missing(self, entries: Iterable[Entry]) -> list[Entry]:
@@ -148,7 +151,7 @@ class Store:
 
         With `verify`, pixels are compared with their hashes. A part that is damaged is deleted: it is done again.
         """
-        pixels = self._pixels = [open_rows(self.folder, size) for size in self.sizes]
+        pixels = self._pixels = [open_rows(self.folder, name, size) for name, size in self.layout.items()]
         for path in sorted(self.folder.glob("*.part")):
             if path.name in self._known:
                 continue

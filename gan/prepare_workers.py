@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import hashlib
+import json
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -26,11 +27,10 @@ import numpy as np
 from PIL import Image
 
 from gan.data import DataError, image_hash
-from gan.decode import decode
-from gan.decode_settings import DecodeSettings
+from gan.makers import Maker
 from gan.prepare_store import Result, Task, write_part
 from gan.refusals import Refused
-from gan.sources import Entry, Read, Source
+from gan.sources import Content, Entry, Pair, Read, Source
 
 # fork starts a worker in milliseconds; elsewhere it is absent or unsafe
 CONTEXT: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
@@ -42,43 +42,52 @@ class Job:
     """What every worker needs to know."""
 
     source: Source
-    settings: DecodeSettings
+    maker: Maker
     parts: Path
     time_limit: float = 60.0
 
 
-def prepare_entry(read: Read, entry: Entry, settings: DecodeSettings) -> tuple[Result, tuple[np.ndarray, ...]]:
-    """Read, decode and resample one entry; a refusal is a result without pixels."""
+def prepare_entry(read: Read, entry: Entry, maker: Maker) -> tuple[Result, tuple[np.ndarray, ...]]:
+    """Read one entry and make its rows; a refusal is a result without pixels."""
     result = Result(entry.name, entry.stamp)
     try:
-        data = read(entry)
-        result.sha256 = hashlib.sha256(data if isinstance(data, bytes) else np.ascontiguousarray(data).data).hexdigest()
-        decoded = decode(data, settings)
+        content = read(entry)
+        result.sha256 = _digest(content)
+        made = maker.make(content, entry)
     except Refused as refused:
         result.reason, result.detail = refused.reason, refused.detail
         return result, ()
     except MemoryError:
         result.reason, result.detail = "too-large", "not enough memory to decode it"
         return result, ()
-    result.width, result.height, result.bad_pixels = decoded.width, decoded.height, decoded.bad_pixels
-    result.hashes = [image_hash(pixels).hex() for pixels in decoded.pixels]
-    return result, decoded.pixels
+    result.width, result.height, result.bad_pixels = made.width, made.height, made.bad_pixels
+    result.about = json.dumps(made.about) if made.about else ""
+    result.hashes = [image_hash(pixels).hex() for pixels in made.pixels]
+    return result, made.pixels
+
+
+def _digest(content: Content) -> str:
+    """SHA-256 of what was read, hexadecimal."""
+    if isinstance(content, Pair):
+        return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in content[:2])).hexdigest()
+    return hashlib.sha256(content if isinstance(content, bytes) else np.ascontiguousarray(content).data).hexdigest()
 
 
 def work(job: Job, task: Task, read: Read, at: Callable[[int], None]) -> tuple[int, int]:
     """Do one task and write its part; returns the number of images and of refusals."""
     results = []
-    arrays = [np.empty((len(task.entries), size, size, 3), np.uint8) for size in job.settings.sizes]
+    layout = job.maker.layout
+    arrays = {name: np.empty((len(task.entries), size, size, 3), np.uint8) for name, size in layout.items()}
     count = 0
     for number, entry in enumerate(task.entries):
         at(number)
-        result, pixels = prepare_entry(read, entry, job.settings)
+        result, pixels = prepare_entry(read, entry, job.maker)
         results.append(result)
         if pixels:
-            for array, image in zip(arrays, pixels, strict=True):
+            for array, image in zip(arrays.values(), pixels, strict=True):
                 array[count] = image
             count += 1
-    write_part(job.parts, task, results, [array[:count] for array in arrays] if count else [])
+    write_part(job.parts, task, results, {name: array[:count] for name, array in arrays.items()} if count else {})
     return count, len(results) - count
 
 
@@ -238,7 +247,7 @@ class Crew:
             rest = task.entries[:number] + task.entries[number + 1 :]
             alone = Task([culprit], task.row + len(rest))
             if culprit in self._suspects or reason == "timeout":
-                write_part(self.job.parts, alone, [Result(culprit.name, culprit.stamp, reason, detail)], [])
+                write_part(self.job.parts, alone, [Result(culprit.name, culprit.stamp, reason, detail)], {})
                 self.done, self.refused = self.done + 1, self.refused + 1
             else:
                 self._suspects.add(culprit)

@@ -44,7 +44,24 @@ class Entry(NamedTuple):
     place: int = -1
 
 
-Read = Callable[[Entry], "bytes | np.ndarray"]
+class Pair(NamedTuple):
+    """Both images of a pair.
+
+    Attributes
+    ----------
+    input, target : bytes
+        Content of their files.
+    zoom : float
+        Pixels of the input that one pixel of the target spans; NaN where it is not known.
+    """
+
+    input: bytes
+    target: bytes
+    zoom: float
+
+
+Content = bytes | np.ndarray | Pair
+Read = Callable[[Entry], Content]
 
 
 @dataclass(frozen=True)
