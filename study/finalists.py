@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,7 @@ def judge_finalists(
     settings: dict[str, Any],
     cpus: int,
     done: Callable[[TrialRow, dict[str, float]], None],
+    say: Callable[[str], None],
 ) -> None:
     """Evaluate the best checkpoint of each of the best trials with `objective.final_samples` galaxies.
 
@@ -93,16 +95,23 @@ def judge_finalists(
         Of the cluster.
     done : callable
         Called with each finalist and its metrics.
+    say : callable
+        Told of a checkpoint that is damaged; the trial's next best one is judged in its place.
     """
     from eval.stage import measure_source
 
-    able = [row for row in rows if row.best and row.checkpoint(row.best["epoch"]) and row.ending != "failed"]
-    for row in able[: study.objective.finalists]:
+    left = study.objective.finalists
+    for row in rows:
+        if left == 0:
+            return
         target = folder / "finalists" / row.name
         if (target / "evaluation.json").exists():
+            left -= 1
             continue
-        best = row.best
-        assert best is not None
+        best = _best_whole(row, say)
+        if row.ending == "failed" or best is None:
+            continue
+        left -= 1
         path = row.checkpoint(best["epoch"])
         model, _ = study.configure(row.point, row.seed)
         drawing = Drawing(settings["set"], settings["split"], model, settings["stage1"])
@@ -114,8 +123,25 @@ def judge_finalists(
         evaluation.metrics.update(memorisation_metrics(images, settings, model))
         values = objectives(evaluation.metrics, study.objective.metrics)
         facts = {"trial": row.name, "epoch": best["epoch"], "objective": values[study.objective.metrics[0]]}
+        facts["time"] = time.time()
         write_evaluation(evaluation, target, {**facts, "objectives": values, "samples": count, "checkpoint": str(path)})
         done(row, evaluation.metrics)
+
+
+def _best_whole(row: TrialRow, say: Callable[[str], None]) -> dict[str, Any] | None:
+    """The trial's best evaluation whose checkpoint is there and whole."""
+    from gan.checkpoint import CheckpointError, read
+
+    for evaluation in sorted(row.evaluations, key=lambda e: e["objective"]):
+        path = row.checkpoint(evaluation["epoch"])
+        if path is None:
+            continue
+        try:
+            read(path)
+            return evaluation
+        except CheckpointError as error:
+            say(f"trial {row.name}: {error}; its next best checkpoint is judged")
+    return None
 
 
 def memorisation_metrics(images: np.ndarray, settings: dict[str, Any], model: ModelConfig) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import shlex
 import signal
 import sys
@@ -16,8 +17,12 @@ from rich.table import Table
 from study.cluster import quiet_environment
 from study.config import Study, load_study
 from study.errors import EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_OK, InputError
+from study.faults import storage_fault
 
 quiet_environment()
+
+SHORT_PATIENCE_S = 10.0
+"""For MLflow, when a study is interrupted: `--resume` sends what is missing."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -65,6 +70,15 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         errors.print(f"\ninterrupted; nothing is lost. To continue:\n  {command}", markup=False, soft_wrap=True)
         return EXIT_INTERRUPTED
+    except Exception as error:
+        reason = storage_fault(error)
+        if reason is None:
+            raise
+        message = (
+            f"\nerror: the study cannot go on: {reason}\nWhat was saved is kept. When that is mended, continue with"
+        )
+        errors.print(f"{message}:\n  {command}", markup=False, soft_wrap=True)
+        return EXIT_FAILED
 
 
 def listen() -> None:
@@ -140,8 +154,9 @@ def run(study: Study, options: argparse.Namespace, console: Console, command: st
     problem = galaxies.missing(study)
     if problem:
         raise InputError(problem)
-    if options.tracking_uri:
-        check_reachable(options.tracking_uri)
+    uri = options.tracking_uri or folder.saved("tracking_uri")
+    if uri:
+        check_reachable(uri)
     nodes = cluster.start(options.address, None) if options.address else (plan.local_node(),)
     placement = plan.place(study, nodes)
     if study.smoke:
@@ -153,7 +168,7 @@ def run(study: Study, options: argparse.Namespace, console: Console, command: st
         folder.release()
         raise InputError(f"--resume: the galaxy set {material.path} is not the one that the study was begun with")
     try:
-        uri = options.tracking_uri or folder.state.get("tracking_uri") or default_uri(folder.results)
+        uri = uri or default_uri(folder.results)
         folder.save(tracking_uri=uri)
         return _run(study, options, console, folder, material, placement, uri, started)
     finally:
@@ -165,39 +180,47 @@ def _run(
     placement: Any, uri: str, started: float,
 ) -> int:  # fmt: skip
     from study import cluster, plan
+    from study.catch_up import send_missing
     from study.evaluate import atomically
     from study.search import close_unfinished, finished, open_history
-    from study.tracking import Tracker, environment_json
+    from study.tracking import CLOSE_TIMEOUT_S, Tracker, environment_json, without_password
 
     history = open_history(study, folder.database)
     if folder.state.get("ended") and (options.finish or len(finished(history)) >= study.trials):
-        console.print(f"{folder.path}: this study is finished; nothing to do")
-        return _show_end(study, history, console, folder, uri)
+        if not folder.state.get("unsent"):
+            console.print(f"{folder.path}: this study is finished; nothing to do")
+            return _show_end(study, history, console, folder, uri)
+        console.print(f"{folder.path}: this study is finished; sending MLflow what it has not got yet")
     reference = _prepare(study, console, folder, material)
-    tracker = Tracker(uri, study, folder.state["study_id"], folder.results / "artifacts")
+    say = functools.partial(console.print, markup=False, soft_wrap=True)
+    tracker = Tracker(uri, study, folder.state["study_id"], folder.results / "artifacts", say)
     facts = environment_json()
     atomically(folder.path / "environment.json", lambda path: path.write_text(facts))
     tracker.start({"study.yaml": study.as_yaml(), "environment.json": facts})
-    status = "KILLED"
+    status, patience = "KILLED", SHORT_PATIENCE_S
     try:
+        if options.finish:
+            close_unfinished(history)
+        send_missing(study, history, folder.trials, tracker)
         if not options.address:
             cluster.start(None, placement)
         listen()
         cluster.silence()
         show_plan(console, plan.rows(study, placement, material.describe(), None, None))
         _say_if_long(study, console, placement, material)
-        if options.finish:
-            close_unfinished(history)
-        else:
+        if not options.finish and len(finished(history)) < study.trials:
             _search(study, history, folder, material, placement, tracker, console)
         _finish(study, history, folder, material, reference, placement, tracker, console)
-        status = "FINISHED"
+        status, patience = "FINISHED", CLOSE_TIMEOUT_S
     finally:
         cluster.stop()
-        unsent = tracker.close(status)
+        unsent = tracker.close(status, patience)
         if unsent:
-            console.print(f"MLflow at {uri} did not take {unsent} message(s); the results folder holds everything")
-    folder.save(ended=time.time())
+            say(
+                f"MLflow at {without_password(uri)} did not take {unsent} message(s); "
+                "the results folder holds everything, and --resume sends it"
+            )
+    folder.save(ended=time.time(), unsent=unsent)
     console.print(f"\ntook {plan.duration(time.time() - started)}")
     return _show_end(study, history, console, folder, uri)
 
@@ -286,22 +309,26 @@ def _finish(
         copied = f", nearest real image is a training one for {share:.1%} (expected {expected:.1%})" if expected else ""
         objective = objectives(metrics, study.objective.metrics)[study.objective.metrics[0]]
         console.print(f"finalist {row.name}: objective {objective:.3f}{copied}")
-        home = folder.path / "finalists" / row.name
-        draw_histograms(home, study)
-        files = {f"final/{p.name}": p for p in sorted(home.iterdir()) if p.suffix in (".png", ".json", ".parquet")}
-        tracker.log_files(row.name, files, {f"final/{k}": v for k, v in metrics.items()})
 
     rows = collect(study, history, folder.path)
     with console.status("judging the finalists"):
         cpus = int(sum(node.cpus for node in placement.nodes))
         reference = reference_of(study, material, catalogue)
         settings = _settings(study, folder, material, placement)
-        judge_finalists(study, rows, reference, folder.path, settings=settings, cpus=cpus, done=done)
+        judge_finalists(study, rows, reference, folder.path, settings=settings, cpus=cpus, done=done, say=console.print)
     rows = collect(study, history, folder.path)
+    for row in rows:
+        if row.final is not None:
+            home = folder.path / "finalists" / row.name
+            draw_histograms(home, study)
+            files = {f"final/{p.name}": p for p in sorted(home.iterdir()) if p.suffix in (".png", ".json", ".parquet")}
+            found = {f"final/{k}": v for k, v in row.final["metrics"].items()}
+            tracker.log_files(row.name, files, found, found=row.final.get("time", 0.0))
     best = keep_best(rows[0], folder.path) if rows else None
     if best:
+        at = (rows[0].final or rows[0].best or {}).get("time", 0.0)
         tracker.log_files(rows[0].name, {"model/checkpoint.pt": best})
-        tracker.log_files(None, {"model/checkpoint.pt": best}, {"best/objective": rows[0].score})
+        tracker.log_files(None, {"model/checkpoint.pt": best}, {"best/objective": rows[0].score}, found=at)
 
 
 def _show_end(study: Study, history: Any, console: Console, folder: Any, uri: str) -> int:

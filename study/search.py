@@ -25,6 +25,7 @@ from study.axes import Axis, Point, walk
 from study.config import Study
 from study.errors import ConfigError, InputError
 from study.scheduler import first_judged_epoch
+from study.trial_folder import reported
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -66,7 +67,8 @@ def open_history(study: Study, database: Path) -> optuna.Study:
         load_if_exists=True,
     )
     if "planned" not in history.user_attrs:
-        for planned in study.planned():
+        # A process that was killed here had enqueued some of them.
+        for planned in study.planned()[len(history.get_trials(deepcopy=False)) :]:
             attrs = {"role": planned.role, "point": json.dumps(planned.point), "seed": planned.seed}
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -127,22 +129,33 @@ class HistorySearch(Searcher):
         What is searched.
     history : optuna.Study
         From `open_history`. Trials that were running when an earlier process died are handed out again, first.
+    trials : Path or None
+        Folder of the trials' folders: what a process that died had not passed on is read there.
+
+    Attributes
+    ----------
+    halted : str or None
+        Why no trial can go on (the disk is full, say). Trials that run then stay unfinished, to be resumed.
     """
 
-    def __init__(self, study: Study, history: optuna.Study):
+    def __init__(self, study: Study, history: optuna.Study, trials: Path | None = None):
         super().__init__()
-        self.study, self.history = study, history
+        self.study, self.history, self.trials = study, history, trials
+        self.halted: str | None = None
         self._live: dict[str, int] = {}
         running = history.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         self._interrupted = [t.number for t in running if "point" in t.user_attrs]
         for trial in running:
             if "point" not in trial.user_attrs:
                 self._discard(trial.number)
+        for number in self._interrupted:
+            self._suggest_planned(number)
+            self._catch_up(number)
         self._handed_out = len(finished(history))
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         """Config of the next trial, or `Searcher.FINISHED`."""
-        if self._handed_out >= self.study.trials:
+        if self.halted or self._handed_out >= self.study.trials:
             return Searcher.FINISHED
         number = self._interrupted.pop(0) if self._interrupted else self._ask()
         if number is None:
@@ -153,25 +166,13 @@ class HistorySearch(Searcher):
 
     def config_of(self, number: int) -> dict[str, Any]:
         """What Tune hands to the trial."""
-        trial = self._frozen(number)
-        model, train = self.study.configure(point_of(trial), trial.user_attrs["seed"])
-        return {
-            "number": number,
-            "name": trial_name(number),
-            "role": trial.user_attrs["role"],
-            "point": point_of(trial),
-            "model": as_dict(model),
-            "train": as_dict(train),
-        }
+        return trial_config(self.study, self._frozen(number))
 
     def _ask(self) -> int | None:
         for _ in range(INVALID_IN_A_ROW):
             trial = self.history.ask()
             if "point" in trial.user_attrs:
-                fixed = _representable(self.study, json.loads(trial.user_attrs["point"]))
-                for axis in self.study.axes:
-                    if axis.name in fixed:
-                        _suggest(trial, axis)
+                self._suggest_planned(trial.number)
                 return trial.number
             point = walk(self.study.axes, self.study.value, functools.partial(_suggest, trial))
             try:
@@ -186,6 +187,29 @@ class HistorySearch(Searcher):
         log.error("%d proposals in a row could not be trained; the search ends here", INVALID_IN_A_ROW)
         return None
 
+    def _suggest_planned(self, number: int) -> None:
+        """Record the parameters of a planned trial that its proposal has not recorded yet."""
+        frozen = self._frozen(number)
+        fixed = _representable(self.study, point_of(frozen))
+        missing = [axis for axis in self.study.axes if axis.name in fixed and axis.name not in frozen.params]
+        if frozen.user_attrs["role"] != "search" and missing:
+            trial = optuna.Trial(self.history, frozen._trial_id)
+            for axis in missing:
+                _suggest(trial, axis)
+
+    def _catch_up(self, number: int) -> None:
+        """Record the evaluations in a trial's folder that its dead process had not passed on."""
+        if self.trials is None or len(self.study.objective.metrics) > 1:
+            return
+        _, evaluations = reported(self.trials / trial_name(number))
+        for evaluation in evaluations:
+            self._record(number, evaluation["epoch"], evaluation["objective"])
+
+    def _record(self, number: int, epoch: int, value: float) -> None:
+        frozen = self._frozen(number)
+        if epoch not in frozen.intermediate_values:
+            self.history._storage.set_trial_intermediate_value(frozen._trial_id, epoch, value)
+
     def _discard(self, number: int, why: str = "interrupted") -> None:
         storage, trial_id = self.history._storage, self._frozen(number)._trial_id
         storage.set_trial_user_attr(trial_id, "invalid", why)
@@ -196,17 +220,19 @@ class HistorySearch(Searcher):
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Record an evaluation as an intermediate value at its epoch."""
+        self.halted = self.halted or result.get("halt")
         number = self._live.get(trial_id)
-        if number is None or "objective" not in result or len(self.study.objective.metrics) > 1:
+        if number is None:
             return
-        trial = optuna.Trial(self.history, self._frozen(number)._trial_id)
-        if result["epoch"] not in self._frozen(number).intermediate_values:
-            trial.report(result["objective"], result["epoch"])
+        if "resumed" in result:
+            self._catch_up(number)
+        if "objective" in result and len(self.study.objective.metrics) == 1:
+            self._record(number, result["epoch"], result["objective"])
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tell Optuna how a trial ended: complete, pruned at its last epoch, or failed."""
         number = self._live.pop(trial_id, None)
-        if number is None:
+        if number is None or self.halted:
             return
         frozen = self._frozen(number)
         if frozen.state.is_finished():
@@ -247,6 +273,19 @@ def close_unfinished(history: optuna.Study) -> None:
     for trial in history.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         evaluated = bool(trial.intermediate_values)
         history.tell(trial.number, state=TrialState.PRUNED if evaluated else TrialState.FAIL)
+
+
+def trial_config(study: Study, trial: FrozenTrial) -> dict[str, Any]:
+    """What a recorded trial trains: plain values."""
+    model, train = study.configure(point_of(trial), trial.user_attrs["seed"])
+    return {
+        "number": trial.number,
+        "name": trial_name(trial.number),
+        "role": trial.user_attrs["role"],
+        "point": point_of(trial),
+        "model": as_dict(model),
+        "train": as_dict(train),
+    }
 
 
 def trial_name(number: int) -> str:

@@ -12,6 +12,7 @@ import optuna
 from ray import tune
 
 from study.config import Study
+from study.faults import StudyHaltedError
 from study.plan import Placement
 from study.progress import Progress
 from study.scheduler import SuccessiveHalving, tune_scheduler
@@ -46,16 +47,22 @@ def search(
         Of the study; Tune's own files go to its `tune`.
     tracker, progress : Tracker, Progress
         Hear of every report.
+
+    Raises
+    ------
+    StudyHaltedError
+        No trial can go on now; those that ran are unfinished and can be resumed.
     """
     os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(placement.concurrent + 1))
     trainable = tune.with_resources(functools.partial(run_trial, settings=settings), {"node:__internal_head__": 0.001})
+    searcher = HistorySearch(study, history, folder / "trials")
     halving = make_halving(study)
     if halving is not None:
         halving.replay(replayable(study, history))
     tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=HistorySearch(study, history),
+            search_alg=searcher,
             scheduler=tune_scheduler(
                 halving,
                 grace_epochs=study.scheduler.grace_epochs,
@@ -71,9 +78,12 @@ def search(
             storage_path=str(folder / "tune"),
             verbose=0,
             callbacks=[Listener(tracker, progress)],
+            stop=_WhenHalted(searcher),
             failure_config=tune.FailureConfig(max_failures=MAX_TRIAL_FAILURES),
         ),
     ).fit()
+    if searcher.halted:
+        raise StudyHaltedError(searcher.halted)
 
 
 def make_halving(study: Study) -> SuccessiveHalving | None:
@@ -89,11 +99,28 @@ def make_halving(study: Study) -> SuccessiveHalving | None:
     )
 
 
+class _WhenHalted(tune.Stopper):
+    """Stops all trials once one has met what stops them all."""
+
+    def __init__(self, searcher: HistorySearch):
+        self.searcher = searcher
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self.searcher.halted is not None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
 class Listener(tune.Callback):
     """Passes Tune's events on, on Tune's own thread: nothing here may take long."""
 
     def __init__(self, tracker: Tracker, progress: Progress):
         self.tracker, self.progress = tracker, progress
+        self.halted = False
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         """A trial begins or goes on."""
@@ -102,12 +129,20 @@ class Listener(tune.Callback):
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
         """A trial reported."""
+        name = trial.config["name"]
+        for note in result.get("notes", []):
+            self.progress.say(f"trial {name}: {note}")
+        if "resumed" in result:
+            self.progress.say(f"trial {name} goes on from epoch {result['resumed']}")
+        self.halted |= "halt" in result
         self.tracker.trial_result(trial.config, result)
         self.progress.reported(trial.config, result)
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         """A trial reached its end or was stopped."""
         result = trial.last_result or {}
+        if self.halted:
+            return
         if result.get("failed"):
             self._failed(trial, result["failed"], _write_traceback(trial, result))
             return

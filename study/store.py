@@ -43,6 +43,10 @@ class StudyFolder:
         """Whether a study was begun here."""
         return (self.path / STATE).exists()
 
+    def saved(self, key: str) -> Any:
+        """A value of the state of an earlier run; None: there is none."""
+        return json.loads((self.path / STATE).read_text()).get(key) if self.exists else None
+
     def check_writable(self) -> None:
         """Raise `InputError` when the results folder cannot be written; leaves nothing behind."""
         there = self.results
@@ -91,7 +95,7 @@ class StudyFolder:
             self.state = json.loads((self.path / STATE).read_text())
             return
         self.state = {"study_id": uuid.uuid4().hex, "begun": time.time(), "digest": self.study.digest(), "ended": None}
-        (self.path / "study.yaml").write_text(self.study.as_yaml())
+        atomically(self.path / "study.yaml", lambda path: path.write_text(self.study.as_yaml()))
         self.save()
 
     def _check_same(self, resume: bool, command: str) -> None:

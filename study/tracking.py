@@ -1,15 +1,21 @@
 """MLflow, written by one thread of the driver: parent run = study, child run = trial.
 
 Tune's loop only puts facts on a queue. The thread sends them, tries again while a server is away, and draws the
-histograms, so that neither a slow store nor a figure delays a trial.
+histograms, so that neither a slow store nor a figure delays a trial. Every metric carries the time at which it was
+found, not sent: MLflow takes a value that it has already for the same one, so that sending twice is harmless.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import itertools
 import json
 import logging
 import os
 import queue
+import re
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +25,9 @@ from urllib.parse import urlparse
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
+# The thread below repeats what failed, and looks first what had arrived; the client's own way would create runs twice.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
 from study.axes import shown, shown_point
 from study.config import Study
@@ -26,6 +35,9 @@ from study.errors import InputError
 
 log = logging.getLogger(__name__)
 CLOSE_TIMEOUT_S = 120.0
+TRIES = 5
+"""Of a message that a store which does answer refuses."""
+ROWS_AT_ONCE = 200
 
 
 def default_uri(results: Path) -> str:
@@ -77,14 +89,22 @@ class Tracker:
         Unique to this study's results folder; a resumed study finds its runs by it.
     artifacts : Path
         Where artifacts go when the store is a database.
+    say : callable or None
+        Told, in one line, when the store goes away and when it is back.
     """
 
-    def __init__(self, uri: str, study: Study, identity: str, artifacts: Path):
+    def __init__(
+        self, uri: str, study: Study, identity: str, artifacts: Path, say: Callable[[str], None] | None = None
+    ):
         self.uri, self.study, self.identity, self.artifacts = uri, study, identity, artifacts
         self.parent: str | None = None
         self.experiment: str | None = None
+        self._say = say or log.warning
+        self._away = False
         self._runs: dict[str, str] = {}
         self._logged: dict[str, int] = {}
+        self._evaluated: dict[str, set[int]] = {}
+        self._pictured: dict[str, set[tuple[str, int]]] = {}
         self._client: Any = None
         self._queue: queue.Queue[tuple[str, Callable[[], None]] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
@@ -104,9 +124,10 @@ class Tracker:
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         logging.getLogger("alembic").setLevel(logging.WARNING)
         try:
+            _create_store(self.uri)
             self._client = mlflow.MlflowClient(tracking_uri=self.uri)
             self.experiment = self._experiment()
-            self.parent = self._find({"study_id": self.identity, "kind": "study"}) or self._create_parent()
+            self.parent = self._find_or_create_parent()
             self._client.update_run(self.parent, status="RUNNING")
             for name, text in files.items():
                 self._client.log_text(self.parent, text, name)
@@ -125,11 +146,15 @@ class Tracker:
         location = None if server else (self.artifacts / self.study.name).resolve().as_uri()
         return self._client.create_experiment(self.study.name, artifact_location=location)
 
-    def _create_parent(self) -> str:
+    def _find_or_create_parent(self) -> str:
+        from mlflow.entities import Param
+
         study = self.study
-        tags = {"study": study.name, "study_id": self.identity, "kind": "study", "digest": study.digest()}
-        tags |= {"mlflow.note.content": study.description, **({"smoke": "true"} if study.smoke else {})}
-        run = self._client.create_run(self.experiment, run_name=f"{study.name} (study)", tags=tags)
+        run = self._find({"study_id": self.identity, "kind": "study"})
+        if run is None:
+            tags = {"study": study.name, "study_id": self.identity, "kind": "study", "digest": study.digest()}
+            tags |= {"mlflow.note.content": study.description, **({"smoke": "true"} if study.smoke else {})}
+            run = self._client.create_run(self.experiment, run_name=f"{study.name} (study)", tags=tags)
         facts = {
             "sampler": study.search.sampler,
             "trials": study.trials,
@@ -139,14 +164,26 @@ class Tracker:
             "data.image_size": study.data.image_size,
             **{f"axis.{axis.name}": axis.describe() for axis in study.axes},
         }
-        for name, value in facts.items():
-            self._client.log_param(run.info.run_id, name, str(value)[:500])
+        if not run.data.params:
+            params = [Param(name, str(value)[:500]) for name, value in facts.items()]
+            self._client.log_batch(run.info.run_id, params=params)
         return run.info.run_id
 
-    def _find(self, tags: dict[str, str]) -> str | None:
+    def _find(self, tags: dict[str, str]) -> Any:
         where = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
         runs = self._client.search_runs([self.experiment], filter_string=where, max_results=1)
-        return runs[0].info.run_id if runs else None
+        return runs[0] if runs else None
+
+    def ended_runs(self) -> set[str]:
+        """Names of the trials whose runs have ended in the store."""
+        where = f"tags.`study_id` = '{self.identity}' and tags.`kind` = 'trial'"
+        found, token = set(), None
+        while True:
+            page = self._client.search_runs([self.experiment], filter_string=where, max_results=1000, page_token=token)
+            found |= {r.data.tags["trial_id"] for r in page if r.info.status in ("FINISHED", "FAILED")}
+            token = page.token
+            if not token:
+                return found
 
     def trial_started(self, config: dict[str, Any]) -> None:
         """A trial begins or goes on."""
@@ -157,21 +194,33 @@ class Tracker:
         if name in self._runs:
             return
         tags = {"mlflow.parentRunId": str(self.parent), "trial_id": name, "study_id": self.identity, "kind": "trial"}
-        run_id = self._find({"study_id": self.identity, "trial_id": name})
-        if run_id is None:
+        run = self._find({"study_id": self.identity, "trial_id": name})
+        if run is None:
             label = shown_point(config["point"]) or config["role"]
             tags |= {"role": config["role"], **({"smoke": "true"} if self.study.smoke else {})}
             run = self._client.create_run(self.experiment, run_name=f"{name} {label}"[:250], tags=tags)
-            run_id = run.info.run_id
+        else:
+            self._client.update_run(run.info.run_id, status="RUNNING")
+        run_id = run.info.run_id
+        if not run.data.params:
             from mlflow.entities import Param
 
             params = [Param(k, shown(v)[:500]) for k, v in flat_settings(config).items()]
             self._client.log_batch(run_id, params=params)
-        else:
-            self._client.update_run(run_id, status="RUNNING")
-            seen = self._client.get_metric_history(run_id, "loss/generator")
-            self._logged[name] = max((metric.step for metric in seen), default=0)
+        self._see_what_is_there(name, run)
         self._runs[name] = run_id
+
+    def _see_what_is_there(self, name: str, run: Any) -> None:
+        run_id, metrics = run.info.run_id, run.data.metrics
+
+        def steps(key: str) -> set[int]:
+            return {m.step for m in self._client.get_metric_history(run_id, key)} if key in metrics else set()
+
+        self._logged[name] = max(steps("loss/generator"), default=0)
+        self._evaluated[name] = steps("objective")
+        files = self._client.list_artifacts(run_id, "images") if self._evaluated[name] else []
+        parts = [re.split("[+%]", Path(file.path).name) for file in files]
+        self._pictured[name] = {(p[0], int(p[2])) for p in parts if len(p) > 2 and p[1] == "step" and p[2].isdigit()}
 
     def trial_result(self, config: dict[str, Any], result: dict[str, Any]) -> None:
         """A report: losses of the epochs since the last one and, if there is one, an evaluation."""
@@ -183,30 +232,34 @@ class Tracker:
         self._start_trial(config)
         if "epoch" not in result:
             return
-        run_id, name = self._runs[config["name"]], config["name"]
-        now = int(time.time() * 1000)
-        rows = [*result.get("history", [])]
-        metrics = [
-            Metric(key, float(value), now, int(row["epoch"]))
-            for row in rows
-            if row["epoch"] > self._logged.get(name, 0)
-            for key, value in row.items()
-            if key != "epoch" and isinstance(value, (int, float)) and abs(value) < 1e300
-        ]
-        evaluated = f"{name}/{result['epoch']}"
-        if "objective" in result and evaluated not in self._runs:
-            values = {k: v for k, v in result.items() if isinstance(v, float) and _is_metric(k)}
-            metrics += [Metric(k, v, now, int(result["epoch"])) for k, v in values.items()]
-        for start in range(0, len(metrics), 900):
-            self._client.log_batch(run_id, metrics=metrics[start : start + 900])
-        self._logged[name] = max([self._logged.get(name, 0), *(int(row["epoch"]) for row in rows)])
-        if "evaluation" in result and evaluated not in self._runs:
-            self._runs[evaluated] = run_id
-            self._log_images(run_id, Path(result["evaluation"]), int(result["epoch"]))
+        run_id, name, epoch = self._runs[config["name"]], config["name"], int(result["epoch"])
+        if result.get("notes"):
+            self._client.set_tag(run_id, "notes", "; ".join(result["notes"])[:5000])
+        rows = [row for row in result.get("history", []) if row["epoch"] > self._logged[name]]
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            batch = rows[start : start + ROWS_AT_ONCE]
+            metrics = [
+                Metric(key, float(value), _milliseconds(row), int(row["epoch"]))
+                for row in batch
+                for key, value in row.items()
+                if key not in ("epoch", "time") and isinstance(value, (int, float)) and abs(value) < 1e300
+            ]
+            self._client.log_batch(run_id, metrics=metrics)
+            self._logged[name] = int(batch[-1]["epoch"])
+        if "objective" in result and epoch not in self._evaluated[name]:
+            in_rows = set().union(*result.get("history", []))
+            values = {k: v for k, v in result.items() if isinstance(v, float) and _is_metric(k) and k not in in_rows}
+            metrics = [Metric(k, v, _milliseconds(result), epoch) for k, v in values.items()]
+            self._client.log_batch(run_id, metrics=metrics)
+            self._evaluated[name].add(epoch)
+        if "evaluation" in result:
+            self._log_images(name, Path(result["evaluation"]), epoch)
 
-    def _log_images(self, run_id: str, folder: Path, epoch: int) -> None:
+    def _log_images(self, name: str, folder: Path, epoch: int) -> None:
         from study.pictures import draw_histograms
 
+        if {("samples", epoch), ("histograms", epoch)} <= self._pictured[name]:
+            return
         pictures = {"samples": folder / "samples.png", "histograms": folder / "histograms.png"}
         try:
             draw_histograms(folder, self.study)
@@ -216,9 +269,10 @@ class Tracker:
         from PIL import Image
 
         for key, path in pictures.items():
-            if path.exists():
+            if path.exists() and (key, epoch) not in self._pictured[name]:
                 with Image.open(path) as image:
-                    self._client.log_image(run_id, np.asarray(image.convert("RGB")), key=key, step=epoch)
+                    self._client.log_image(self._runs[name], np.asarray(image.convert("RGB")), key=key, step=epoch)
+                self._pictured[name].add((key, epoch))
 
     def trial_ended(self, config: dict[str, Any], status: str, tags: dict[str, Any]) -> None:
         """A trial ended: `status` is FINISHED, FAILED or KILLED."""
@@ -232,14 +286,21 @@ class Tracker:
 
         self._put(f"end {config['name']}", send)
 
-    def log_files(self, trial: str | None, files: dict[str, Path], metrics: dict[str, float] | None = None) -> None:
-        """Files as artifacts by name, and metrics without epoch, on a trial's run or, for None, the parent."""
+    def log_files(
+        self, trial: str | None, files: dict[str, Path], metrics: dict[str, float] | None = None, *, found: float = 0.0
+    ) -> None:
+        """Files as artifacts by name, and metrics without epoch, on a trial's run or, for None, the parent.
+
+        `found` is when the metrics were found, in seconds since 1970: sent again, they are the same.
+        """
 
         def send() -> None:
+            from mlflow.entities import Metric
+
             run_id = self.parent if trial is None else self._runs.get(trial)
-            run_id = run_id or self._find({"study_id": self.identity, "trial_id": str(trial)})
-            for name, value in (metrics or {}).items():
-                self._client.log_metric(run_id, name, float(value))
+            run_id = run_id or self._find({"study_id": self.identity, "trial_id": str(trial)}).info.run_id
+            at = _milliseconds({"time": found} if found else {})
+            self._client.log_batch(run_id, metrics=[Metric(k, float(v), at, 0) for k, v in (metrics or {}).items()])
             for name, path in files.items():
                 folder = os.path.dirname(name) or None
                 self._client.log_artifact(run_id, str(path), folder)
@@ -255,7 +316,7 @@ class Tracker:
         self._thread.join(timeout)
         self._stop_retrying.set()
         self._thread.join(5)
-        self.unsent += self._queue.qsize()
+        self.unsent += max(0, self._queue.qsize() - 1)
         return self.unsent
 
     def _put(self, what: str, send: Callable[[], None]) -> None:
@@ -263,19 +324,56 @@ class Tracker:
 
     def _work(self) -> None:
         while (item := self._queue.get()) is not None:
-            what, send = item
-            delay = 0.5
-            while True:
-                try:
-                    send()
-                    break
-                except Exception as error:
-                    if not _may_pass(error) or self._stop_retrying.is_set():
-                        self.unsent += 1
-                        log.warning("MLflow refused '%s': %s", what, str(error).splitlines()[0][:300])
-                        break
-                    self._stop_retrying.wait(delay)
-                    delay = min(delay * 2, 30.0)
+            self._deliver(*item)
+
+    def _deliver(self, what: str, send: Callable[[], None]) -> None:
+        for attempt in itertools.count(1):
+            try:
+                send()
+                break
+            except Exception as error:
+                if self._stop_retrying.is_set() or not _may_pass(error) or (attempt >= TRIES and self._answers()):
+                    self.unsent += 1
+                    log.warning("MLflow refused '%s': %s", what, (str(error).splitlines() or [""])[0][:300])
+                    return
+                if not self._away and attempt > 1:
+                    self._away = True
+                    self._say(f"MLflow at {without_password(self.uri)} is away; metrics are kept and sent later")
+                self._stop_retrying.wait(min(0.5 * 2 ** min(attempt, 6), 15.0))
+        if self._away:
+            self._away = False
+            self._say(f"MLflow at {without_password(self.uri)} is back")
+
+    def _answers(self) -> bool:
+        """Whether the store is there, so that a message which fails is itself at fault."""
+        try:
+            return self._client.get_experiment(self.experiment) is not None
+        except Exception:
+            return False
+
+
+def _create_store(uri: str) -> None:
+    """Create a SQLite store whole or not at all: MLflow cannot use one whose making was cut short."""
+    path = Path(urlparse(uri).path[1:])
+    if urlparse(uri).scheme != "sqlite" or path.exists():
+        return
+    import mlflow
+
+    with open(path.with_name(f".{path.name}.lock"), "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if path.exists():
+            return
+        partial = path.with_name(f".{path.name}.partial")
+        partial.unlink(missing_ok=True)
+        mlflow.MlflowClient(f"sqlite:///{partial}").search_experiments(max_results=1)
+        with contextlib.closing(sqlite3.connect(partial)) as database:
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        os.replace(partial, path)
+
+
+def _milliseconds(found: dict[str, Any]) -> int:
+    """When something was found, as MLflow counts."""
+    return int(found.get("time", time.time()) * 1000)
 
 
 def _may_pass(error: Exception) -> bool:

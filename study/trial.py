@@ -13,6 +13,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from study.faults import storage_fault
+from study.trial_folder import KEPT, mend
+
 MAX_WORKER_FAILURES = 3
 MAX_CONTROLLER_FAILURES = 3
 
@@ -27,6 +30,19 @@ def run_trial(config: dict[str, Any], settings: dict[str, Any]) -> None:
     settings : dict
         From `job_settings`.
     """
+    import ray.tune
+
+    try:
+        notes = mend(Path(settings["folder"]) / config["name"])
+        _trainer(config, settings, notes).fit()
+    except Exception as error:
+        halt = storage_fault(error)
+        if not halt:
+            raise
+        ray.tune.report({"halt": halt})
+
+
+def _trainer(config: dict[str, Any], settings: dict[str, Any], notes: list[str]) -> Any:
     import ray.train
     from ray.train.torch import TorchConfig
 
@@ -34,9 +50,9 @@ def run_trial(config: dict[str, Any], settings: dict[str, Any]) -> None:
 
     gpus = settings["gpus_per_worker"]
     resources = {"CPU": settings["cpus_per_worker"], **({"GPU": gpus} if gpus else {})}
-    trainer = _inline_trainer()(
+    return _inline_trainer()(
         train_worker,
-        train_loop_config={"trial": config, "study": settings, "accepted": time.time()},
+        train_loop_config={"trial": config, "study": settings, "accepted": time.time(), "notes": notes},
         torch_config=TorchConfig(backend="nccl" if gpus else "gloo"),
         scaling_config=ray.train.ScalingConfig(
             num_workers=settings["workers"], use_gpu=bool(gpus), resources_per_worker=resources
@@ -50,11 +66,10 @@ def run_trial(config: dict[str, Any], settings: dict[str, Any]) -> None:
                 controller_failure_limit=MAX_CONTROLLER_FAILURES,  # type: ignore[call-arg]
             ),
             checkpoint_config=ray.train.CheckpointConfig(
-                num_to_keep=2, checkpoint_score_attribute="objective", checkpoint_score_order="min"
+                num_to_keep=KEPT, checkpoint_score_attribute="objective", checkpoint_score_order="min"
             ),
         ),
     )
-    trainer.fit()
 
 
 def _report_to_tune() -> Any:

@@ -12,6 +12,9 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from study.faults import storage_fault
+from study.trial_folder import account, checkpoints
+
 HEARTBEAT_S = 2.0
 
 
@@ -27,11 +30,16 @@ def train_worker(job: dict[str, Any]) -> None:
 
     try:
         _train(job)
-    except OSError:
-        raise
     except Exception as error:
-        # A bug or a lack of memory would repeat itself; a lost peer or a storage fault may not, so Ray retries those.
+        # A report is a barrier for all workers: one alone can only raise.
         if ray.train.get_context().get_world_size() > 1:
+            raise
+        halt = storage_fault(error)
+        if halt:
+            ray.train.report({"halt": halt})
+            return
+        # A bug or a lack of memory would repeat itself; a lost peer or a storage that is away may not: Ray retries.
+        if isinstance(error, OSError):
             raise
         reason = (str(error).splitlines() or [""])[0][:500]
         ray.train.report({"failed": f"{type(error).__name__}: {reason}", "traceback": traceback.format_exc()})
@@ -61,19 +69,27 @@ def _train(job: dict[str, Any]) -> None:
         threads=study["threads"],
     )
     clock = {"suggested": trial["suggested"], "actor": job["accepted"], "worker": started, "ready": time.time()}
-    _resume(trainer, Path(study["folder"]) / trial["name"])
-    _epochs(trainer, trial, study, rank, size, clock)
+    before, notes = _resume(trainer, Path(study["folder"]) / trial["name"])
+    _epochs(trainer, trial, study, rank, size, clock, before, [*job.get("notes", []), *notes])
 
 
-def _epochs(trainer: Any, trial: dict, study: dict, rank: int, size: int, clock: dict[str, float]) -> None:
+def _epochs(
+    trainer: Any, trial: dict, study: dict, rank: int, size: int, clock: dict[str, float],
+    before: dict[str, Any], notes: list[str],
+) -> None:  # fmt: skip
     import ray.train
 
     epochs, every = trainer.train_config.epochs, study["every_epochs"]
-    history: list[dict[str, float]] = []
+    losses: list[dict[str, float]] = list(before.get("losses", []))
+    history = list(losses)
+    # The first report after a break carries all that went before: what the dead process had not passed on is in it.
+    news: dict[str, Any] = {"resumed": trainer.epoch} if before else {}
+    if notes:
+        news["notes"] = notes
     last_report = time.time()
     evaluator = _Evaluator(trial, study) if rank == 0 else None
-    if trainer.epoch >= epochs:
-        _report_again(evaluator, trainer, trial)
+    if trainer.epoch >= epochs or before.get("diverged"):
+        _report_again(evaluator, trainer, history, news)
         return
     while trainer.epoch < epochs:
         result = trainer.train_epoch()
@@ -81,11 +97,13 @@ def _epochs(trainer: Any, trial: dict, study: dict, rank: int, size: int, clock:
         history.append(
             {
                 "epoch": result.epoch,
+                "time": time.time(),
                 "loss/generator": result.loss_generator,
                 "loss/discriminator": result.loss_discriminator,
                 "images_per_second": result.images_per_second,
             }
         )
+        losses.append(history[-1])
         final = result.diverged is not None or result.epoch == epochs
         if final or result.epoch % every == 0:
             with tempfile.TemporaryDirectory() as folder:
@@ -93,19 +111,19 @@ def _epochs(trainer: Any, trial: dict, study: dict, rank: int, size: int, clock:
                 checkpoint = None
                 if evaluator is not None:
                     facts = {"final": final, "diverged": result.diverged, "clock": clock}
-                    metrics = _finite_history(history, evaluator.run(trainer, result, facts))
-                    checkpoint = _checkpoint(trainer, metrics, Path(folder))
+                    metrics = {**_with_history(history, evaluator.run(trainer, result, facts)), **news}
+                    checkpoint = _checkpoint(trainer, {**metrics, "losses": losses}, Path(folder))
                 ray.train.report(metrics, checkpoint=checkpoint, checkpoint_dir_name=f"epoch-{result.epoch:05d}")
         elif size > 1 or time.time() - last_report > HEARTBEAT_S:
-            ray.train.report(_finite_history(history, {"epoch": result.epoch}))
+            ray.train.report({**_with_history(history, {"epoch": result.epoch}), **news})
         else:
             continue
-        history, last_report = [], time.time()
+        history, news, last_report = [], {}, time.time()
         if final:
             return
 
 
-def _finite_history(history: list[dict[str, float]], metrics: dict[str, Any]) -> dict[str, Any]:
+def _with_history(history: list[dict[str, float]], metrics: dict[str, Any]) -> dict[str, Any]:
     return {**history[-1], **metrics, "history": list(history)}
 
 
@@ -184,21 +202,23 @@ class _Evaluator:
         return Path(self.study["folder"]) / self.trial["name"] / "evaluations" / f"epoch-{epoch:05d}"
 
 
-def _report_again(evaluator: _Evaluator | None, trainer: Any, trial: dict[str, Any]) -> None:
+def _report_again(
+    evaluator: _Evaluator | None, trainer: Any, history: list[dict[str, float]], news: dict[str, Any]
+) -> None:
     """A trial that had ended before its driver died: report its last evaluation once more."""
     import ray.train
 
     metrics: dict[str, Any] = {"epoch": trainer.epoch}
     if evaluator is not None:
-        facts = json.loads((evaluator.folder(trainer.epoch) / "evaluation.json").read_text())
-        folder = str(evaluator.folder(trainer.epoch))
+        folder = evaluator.folder(trainer.epoch)
+        facts = json.loads((folder / "evaluation.json").read_text())
         metrics = {
             **facts.pop("metrics"),
             **facts,
             "final": True,
-            "diverged": None,
-            "history": [],
-            "evaluation": folder,
+            "evaluation": str(folder),
+            "history": history,
+            **news,
         }
     ray.train.report(metrics)
 
@@ -209,25 +229,32 @@ def _checkpoint(trainer: Any, metrics: dict[str, Any], folder: Path) -> Any:
     from gan import checkpoint
 
     checkpoint.save(trainer, folder / "checkpoint.pt")
-    kept = {k: v for k, v in metrics.items() if k not in ("history", "clock")}
+    kept = {k: v for k, v in metrics.items() if k not in ("history", "clock", "resumed", "notes")}
     (folder / "metrics.json").write_text(json.dumps(kept, indent=1, default=str))
     return ray.train.Checkpoint.from_directory(folder)
 
 
-def _resume(trainer: Any, folder: Path) -> None:
-    """Load the newest checkpoint that is whole; a damaged one is said and the one before it taken."""
-    import ray.train
+def _resume(trainer: Any, folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """Load the newest checkpoint that is whole; a damaged one is said and the one before it taken.
 
+    Returns
+    -------
+    before : dict
+        What had been reported by then (`study.trial_folder.account`); empty: the trial begins.
+    notes : list of str
+        What was damaged.
+    """
     from gan import checkpoint
 
-    if ray.train.get_checkpoint() is None:
-        return
-    for candidate in sorted(folder.glob("epoch-*/checkpoint.pt"), reverse=True):
+    notes: list[str] = []
+    for candidate in checkpoints(folder):
         try:
-            checkpoint.load(trainer, candidate)
-            return
-        except checkpoint.CheckpointError as error:
-            print(f"{error}; taking the checkpoint before it", flush=True)
+            before = account(candidate)
+            checkpoint.load(trainer, candidate / "checkpoint.pt")
+            return before, notes
+        except (ValueError, FileNotFoundError) as error:
+            notes.append(f"{error}; the checkpoint before it is used")
+    return {}, notes
 
 
 def _device() -> str:
