@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import secrets
 import socket
 import tempfile
 from pathlib import Path
@@ -54,10 +55,10 @@ def start(address: str | None, placement: Placement | None) -> tuple[Node, ...]:
         The nodes of the cluster.
     """
     quiet_environment()
+    authenticate(address)
     import ray
 
     if address is None:
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
         node = local_node()
         # Ray Data's tasks wait for ever unless whole logical CPUs are left beside those that the trials hold.
         spare = (placement.concurrent if placement else 1) * SPARE_CPUS_PER_TRIAL
@@ -77,11 +78,34 @@ def start(address: str | None, placement: Placement | None) -> tuple[Node, ...]:
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"--address {address}: no Ray cluster can be joined there: {reason}") from None
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        hint = "" if protected() else "; if it asks for a token: RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or its file"
+        raise InputError(f"--address {address}: no Ray cluster can be joined there: {reason}{hint}") from None
     return tuple(
         Node(n["Resources"].get("CPU", 0.0), n["Resources"].get("GPU", 0.0)) for n in ray.nodes() if n["Alive"]
     )
+
+
+def authenticate(address: str | None) -> None:
+    """Decide how Ray's processes know each other; whatever the user has set in `RAY_AUTH_MODE` wins.
+
+    Ray's processes listen on every interface, and whoever may talk to them can run code. A private Ray, which asks for
+    a token unless told otherwise, therefore gets one of its own: it lives in the environment of this process and of
+    those that Ray starts, and in no file. A cluster is joined with the user's token where there is one.
+    """
+    if "RAY_AUTH_MODE" in os.environ:
+        return
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    there = bool({"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ))
+    if address is None and not there:
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    elif address is not None and (there or (Path.home() / ".ray" / "auth_token").exists()):
+        os.environ["RAY_AUTH_MODE"] = "token"
+
+
+def protected() -> bool:
+    """Whether this process shows Ray a token."""
+    return os.environ.get("RAY_AUTH_MODE", "disabled").lower() == "token"
 
 
 def _check_answers(address: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from study.credentials import scrubbed, without_password
 from study.errors import InputError
 
 CHECKPOINT = "model/checkpoint.pt"
@@ -192,8 +193,8 @@ def _download(given: str, folder: Path, tracking_uri: str | None) -> Path:
         target = Path(tempfile.mkdtemp(dir=folder))
         got = Path(download_artifacts(artifact_uri=source, dst_path=str(target), tracking_uri=uri))
     except Exception as error:  # whatever a store, a server or an artifact repository raises, the user named the model
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
-        shown = tracking.without_password(uri)
+        reason = scrubbed((str(error).splitlines() or [type(error).__name__])[0], uri)[:300]
+        shown = without_password(uri)
         raise InputError(f"model {given!r}: not to be had from MLflow at {shown}: {reason}") from None
     files = [got] if got.is_file() else sorted([*got.rglob("*.pt"), *got.rglob("*.pth")])
     if len(files) != 1:
@@ -215,7 +216,7 @@ def _registered(client: Any, given: str) -> str:
 
 def _store(given: str, tracking_uri: str | None) -> str:
     """The MLflow store to ask; never one that asking would create."""
-    from study.tracking import default_uri, without_password
+    from study.tracking import default_uri
 
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(Path("results"))
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
