@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from urllib.parse import urlparse
+from urllib.parse import unquote, urlparse
 
 from study.errors import InputError
 
@@ -30,7 +30,8 @@ def scrubbed(text: str, uri: str) -> str:
     """A message of a library without the credentials of `uri`."""
     try:
         parts = urlparse(uri)
-        secrets = [part for part in (parts.password, *_values(uri)) if part]
+        alone = parts.username if parts.scheme.startswith("http") and not parts.password else None  # a token
+        secrets = [part for part in (parts.password, unquote(parts.password or ""), alone, *_values(uri)) if part]
     except ValueError:
         secrets = []
     text = text.replace(uri, without_password(uri))

@@ -16,6 +16,7 @@ from study.run import main
 
 SPACES = sorted((Path(__file__).resolve().parents[2] / "search_spaces").glob("*.yaml"))
 PER_SPACE = 5_000
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 NASTY = (
     None, True, False, 0, 1, -1, 2, 3, 7, 1e-300, 1e300, -1e300, 1e18, 2**31, 2**53, 2**63, 2**64, 10**40, -(10**40),
     0.1, 0.5, 1.5, -0.0, float("inf"), float("-inf"), float("nan"), "", " ", "none", "null", "~", "yes", "1e5", "0x10",
@@ -125,7 +126,8 @@ def mutated(text, rng):
     """Content of a mutated file, as bytes."""
     if rng.random() < 0.65:
         with contextlib.suppress(yaml.YAMLError, RecursionError):
-            return yaml.safe_dump(mutated_tree(yaml.safe_load(text), rng), sort_keys=False, allow_unicode=True).encode()
+            tree = mutated_tree(yaml.safe_load(text), rng)
+            return yaml.dump(tree, Dumper=DUMPER, sort_keys=False, allow_unicode=True).encode()
     content = mutated_text(text, rng).encode("utf-8", "surrogatepass")
     if rng.random() < 0.1:
         content = content.decode("utf-8", "replace").encode(rng.choice(["utf-16", "latin-1", "utf-32"]), "replace")
