@@ -72,7 +72,7 @@ class UNetConfig:
     residual : bool
         The network draws the difference from its input (before the last tanh) instead of the whole image.
     dropout : float
-        Probability that a channel of a decoder level is dropped.
+        Probability that a channel is dropped after a 3 x 3 block.
     """
 
     image_size: int = 224

@@ -15,6 +15,20 @@ import torch
 
 from gan import checkpoint
 from gan.config import ModelConfig, TrainConfig
+from gan.enhance import checkpoint as enhance_checkpoint
+from gan.enhance.config import (
+    AdversarialPhase,
+    CriticConfig,
+    CriticPhase,
+    EnhanceTrainConfig,
+    GeneratorPhase,
+    SwitcherConfig,
+    UNetConfig,
+)
+from gan.enhance.critic import critic, critic_widths, sides
+from gan.enhance.layers import SelfAttention
+from gan.enhance.training import EnhanceTrainer
+from gan.enhance.unet import attention_level, level_widths, unet
 from gan.models import FAMILIES, build, parameter_count
 from gan.models.dcgan import layer_count
 from gan.training import Trainer
@@ -45,13 +59,130 @@ def stackgan_parameters(config: ModelConfig) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
+class Enhancer:
+    """A U-Net and its critic under the names that the suite uses."""
+
+    model: UNetConfig
+    critic: CriticConfig
+    family = "unet"
+
+    @property
+    def channels(self) -> int:
+        return self.model.channels
+
+    @property
+    def image_size(self) -> int:
+        return self.model.output_size
+
+
+def unet_parameters(config: Enhancer) -> tuple[int, int]:
+    """Closed form: convolutions C_in C_out K^2, a scale and a shift per normalised channel or a bias, attention."""
+    model, c = config.model, config.channels
+    widths, per = level_widths(model), 1 if model.norm == "none" else 2
+    loose = 0 if model.norm == "none" else 2  # of convolutions that never have a bias
+    generator = 9 * c * widths[0] + per * widths[0]
+    for here, below in itertools.pairwise(widths):
+        generator += 16 * here * below + loose * below + 9 * below * below + per * below  # down
+        generator += 4 * here * below + loose * here + 9 * (2 + 1) * here * here + 2 * per * here  # up
+    if model.attention:
+        generator += attention_parameters(widths[attention_level(model)])
+    last = widths[0]
+    if model.scale == 2:
+        last = max(1, widths[0] // 2)
+        generator += 4 * widths[0] * last + loose * last
+    generator += 9 * last * c + c
+    critic_layers = critic_widths(config.critic, config.image_size)
+    discriminator = 16 * sum(a * b for a, b in itertools.pairwise([c, *critic_layers])) + 9 * critic_layers[-1] + 1
+    discriminator += 2 * sum(critic_layers[1:]) * (config.critic.norm != "none")
+    if config.critic.attention:
+        seen = [side for side in sides(config.image_size) if side <= 32]
+        discriminator += attention_parameters(critic_layers[-len(seen)])
+    return generator, discriminator
+
+
+def attention_parameters(channels: int) -> int:
+    return channels * (2 * max(1, channels // 8) + 2 * max(1, channels // 2)) + 1
+
+
+@dataclass(frozen=True)
 class Case:
     """One family: a config that trains in a moment, changes it must bear, and its parameter counts."""
 
-    small: ModelConfig
+    small: Any
     variants: tuple[dict[str, Any], ...]
-    parameters: Callable[[ModelConfig], tuple[int, int]]
+    parameters: Callable[[Any], tuple[int, int]]
 
+    def networks(self, config: Any):
+        return build(config, rng=torch.Generator().manual_seed(0))
+
+    def input_side(self, config: Any) -> int | None:
+        """Side of the images that the generator takes; None: it takes noise."""
+        of_family = FAMILIES[config.family].input_size
+        return of_family and of_family(config)
+
+    def trainer(self, config: Any, **changes: Any):
+        train = TrainConfig(batch_size=8, precision="float32", **changes)
+        return Trainer(config, train, images(config), device="cpu", threads=1)
+
+    def resume(self, path: Any, config: Any):
+        return checkpoint.resume(path, images(config), device="cpu", threads=1)
+
+    def scores(self, result: Any) -> tuple[float, float]:
+        return result.score_real, result.score_fake
+
+
+class EnhancerCase(Case):
+    """The enhancers: their own configs and trainer, the same demands."""
+
+    def networks(self, config: Enhancer):
+        rng = torch.Generator().manual_seed(0)
+        both = unet(config.model, rng=rng), critic(config.critic, config.model, rng=rng)
+        for network in both:
+            for module in network.modules():
+                if isinstance(module, SelfAttention):
+                    torch.nn.init.constant_(module.gate, 0.5)  # 0 at first: nothing behind it would have a gradient
+        return both
+
+    def input_side(self, config: Enhancer) -> int:
+        return config.model.image_size
+
+    def trainer(self, config: Enhancer, *, lr: float = 2e-4, **changes: Any):
+        phase = AdversarialPhase(epochs=9, lr=lr, critic_lr_ratio=4.0, switcher=SwitcherConfig(kind="fixed"))
+        train = EnhanceTrainConfig(
+            batch_size=4,
+            precision="float32",
+            generator=GeneratorPhase(epochs=0),
+            critic=CriticPhase(epochs=0),
+            adversarial=phase,
+            **{key: value for key, value in changes.items() if key != "label_smoothing"},
+        )
+        return EnhanceTrainer(config.model, config.critic, train, *self._pairs(config), device="cpu", threads=1)
+
+    def resume(self, path: Any, config: Enhancer):
+        return enhance_checkpoint.resume(path, *self._pairs(config), device="cpu", threads=1)
+
+    def _pairs(self, config: Enhancer) -> tuple[np.ndarray, np.ndarray]:
+        targets = images(config)[config.image_size]
+        return targets[:, :: config.model.scale, :: config.model.scale], targets
+
+    def scores(self, result: Any) -> tuple[float, float]:
+        return result.extra["score/real"], result.extra["score/fake"]
+
+
+def enhancers(*changes: tuple[dict[str, Any], dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """Variants of `SMALL`, from changes of the U-Net and of its critic."""
+    return tuple(
+        {
+            "model": dataclasses.replace(SMALL.model, **of_model),
+            "critic": dataclasses.replace(SMALL.critic, **of_critic),
+        }
+        for of_model, of_critic in changes
+    )
+
+
+SMALL = Enhancer(
+    UNetConfig(image_size=32, depth=2, width=4, residual=False), CriticConfig(width=4, spectral_norm=False)
+)
 
 CASES = {
     "dcgan": Case(
@@ -83,15 +214,42 @@ CASES = {
         ),
         parameters=stackgan_parameters,
     ),
+    "unet": EnhancerCase(
+        small=SMALL,
+        variants=enhancers(
+            ({}, {}),
+            ({"scale": 2, "residual": True}, {"width": 3}),
+            ({"norm": "none", "channels": 5}, {"norm": "instance"}),
+            ({"norm": "instance", "channels": 1, "scale": 2}, {"norm": "batch"}),
+            ({"attention": True, "width": 8}, {"attention": True}),
+            ({"spectral_norm": True, "attention": True, "depth": 3, "max_width": 8}, {"spectral_norm": True}),
+            ({"image_size": 224, "width": 1, "depth": 5}, {"width": 1, "max_width": 2}),
+            ({"image_size": 48, "width": 5, "depth": 4, "norm": "none", "scale": 2}, {"attention": True}),
+        ),
+        parameters=unet_parameters,
+    ),
 }
+
+
+def label(change: dict[str, Any]) -> str:
+    """The fields that a variant changes."""
+    found = {}
+    for key, value in change.items():
+        if dataclasses.is_dataclass(value):
+            was = dataclasses.asdict(getattr(SMALL, key))
+            found |= {f"{key}.{k}": v for k, v in dataclasses.asdict(value).items() if v != was[k]}
+        else:
+            found[key] = value
+    return ",".join(f"{key}={value}" for key, value in found.items())
+
 
 families = pytest.mark.parametrize("name", CASES)
 variants = pytest.mark.parametrize(
     "config",
     [
-        pytest.param(dataclasses.replace(case.small, **change), id=f"{name}-{change or 'small'}")
+        pytest.param(dataclasses.replace(case.small, **change), id=f"{name}-{label(change) if i else 'small'}")
         for name, case in CASES.items()
-        for change in case.variants
+        for i, change in enumerate(case.variants)
     ],
 )
 
@@ -104,28 +262,26 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def inputs(config: ModelConfig, n: int) -> torch.Tensor:
-    family = FAMILIES[config.family]
+def inputs(config: Any, n: int) -> torch.Tensor:
     rng = torch.Generator().manual_seed(1)
-    if family.input_size is None:
+    side = CASES[config.family].input_side(config)
+    if side is None:
         return torch.randn(n, config.latent_dim, generator=rng)
-    side = family.input_size(config)
     return torch.rand(n, config.channels, side, side, generator=rng)
 
 
-def images(config: ModelConfig, n: int = 24) -> dict[int, np.ndarray]:
-    family = FAMILIES[config.family]
-    sides = {config.image_size} | ({family.input_size(config)} if family.input_size else set())
+def images(config: Any, n: int = 24) -> dict[int, np.ndarray]:
+    sides = {config.image_size, CASES[config.family].input_side(config)} - {None}
     rng = np.random.default_rng(0)
     return {side: rng.integers(0, 256, (n, side, side, config.channels), np.uint8) for side in sides}
 
 
-def networks(config: ModelConfig):
-    return build(config, rng=torch.Generator().manual_seed(0))
+def networks(config: Any):
+    return CASES[config.family].networks(config)
 
 
 def test_every_family_is_here():
-    assert set(CASES) == set(FAMILIES)
+    assert set(CASES) == {*FAMILIES, "unet"}
 
 
 @variants
@@ -143,7 +299,7 @@ def test_shapes_and_ranges(config):
 def test_parameter_counts(config):
     generator, discriminator = networks(config)
     assert (parameter_count(generator), parameter_count(discriminator)) == CASES[config.family].parameters(config)
-    for network in (generator, discriminator):
+    for network in (generator, discriminator) if config.family in FAMILIES else ():
         biased = [m for m in network.modules() if isinstance(m, (torch.nn.Conv2d, torch.nn.ConvTranspose2d)) and m.bias]
         assert not biased
 
@@ -202,11 +358,10 @@ def test_channels_last_changes_nothing_but_rounding(name):
 @families
 def test_save_load_same_next_step(name, tmp_path):
     config = CASES[name].small
-    train = TrainConfig(batch_size=8, ema_decay=0.9, label_smoothing=0.1, precision="float32")
-    trainer = Trainer(config, train, images(config), device="cpu", threads=1)
+    trainer = CASES[name].trainer(config, ema_decay=0.9, label_smoothing=0.1)
     trainer.train_epoch()
     checkpoint.save(trainer, tmp_path / "c.pt")
-    other = checkpoint.resume(tmp_path / "c.pt", images(config), device="cpu", threads=1)
+    other = CASES[name].resume(tmp_path / "c.pt", config)
     assert trainer.train_epoch().loss_generator == other.train_epoch().loss_generator
     assert checkpoint.checksum(trainer.state_dict()) == checkpoint.checksum(other.state_dict())
 
@@ -214,10 +369,10 @@ def test_save_load_same_next_step(name, tmp_path):
 @families
 def test_training_learns_its_task(name):
     """After some steps the discriminator tells noise from the generator's smooth images."""
-    config = CASES[name].small
-    trainer = Trainer(config, TrainConfig(batch_size=8, lr=2e-3, precision="float32"), images(config), device="cpu")
+    trainer = CASES[name].trainer(CASES[name].small, lr=2e-3)
     first = trainer.train_epoch()
     for _ in range(5):
         last = trainer.train_epoch()
     assert last.loss_discriminator < first.loss_discriminator - 0.1
-    assert last.score_real > last.score_fake + 0.1
+    real, fake = CASES[name].scores(last)
+    assert real > fake + 0.1
