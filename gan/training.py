@@ -186,6 +186,11 @@ class Trainer:
         average.load_state_dict(self.generator.state_dict())
         return average.requires_grad_(False).eval()
 
+    @property
+    def total_epochs(self) -> int:
+        """Epochs of the whole training."""
+        return self.train_config.epochs
+
     def train_epoch(self) -> EpochResult:
         """Train on every batch once, and look whether the result is worth going on."""
         started = time.perf_counter()

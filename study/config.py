@@ -17,29 +17,14 @@ from typing import Any
 
 import yaml
 
-from gan.config import FieldError, ModelConfig, TrainConfig, as_dict
+from gan.config import FieldError, as_dict
 from study.axes import Axis, Point, grid, one_at_a_time, parse_axes, same, shown_point
 from study.bind import Lines, bind, field_types, locate, nearest, parse
 from study.errors import ConfigError, InputError
-from study.sections import (
-    METRICS,
-    SAMPLERS,
-    DataConfig,
-    ObjectiveConfig,
-    ResourcesConfig,
-    SchedulerConfig,
-    SearchConfig,
-)
-from study.smoke import shrink
+from study.kinds import Kind, kind_of
+from study.sections import METRICS, SAMPLERS, ResourcesConfig, SchedulerConfig, SearchConfig
 
-_SECTIONS: dict[str, type] = {
-    "data": DataConfig,
-    "model": ModelConfig,
-    "train": TrainConfig,
-    "objective": ObjectiveConfig,
-    "search": SearchConfig,
-    "resources": ResourcesConfig,
-}
+_SECTIONS = ("data", "model", "train", "objective", "search", "resources")
 _KEYS = ("study", "description", *_SECTIONS, "axes", "presets")
 
 
@@ -64,15 +49,15 @@ class Planned:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """Everything a search-space file says, checked."""
+    """Everything a search-space file says, checked; the types of four sections are those of its `kind`."""
 
     name: str
     description: str
     file: str
-    data: DataConfig
-    model: ModelConfig
-    train: TrainConfig
-    objective: ObjectiveConfig
+    data: Any
+    model: Any
+    train: Any
+    objective: Any
     search: SearchConfig
     resources: ResourcesConfig
     axes: tuple[Axis, ...]
@@ -80,6 +65,11 @@ class Study:
     smoke: bool
     raw: dict[str, Any] = field(repr=False)
     lines: Lines = field(repr=False)
+
+    @property
+    def kind(self) -> Kind:
+        """What the study is about."""
+        return kind_of(self.model.family)
 
     def value(self, path: str) -> Any:
         """The file's value at a dotted path of `model` or `train`, defaults included; lists for tuples."""
@@ -89,7 +79,7 @@ class Study:
             node = getattr(node, name)
         return list(node) if isinstance(node, tuple) else node
 
-    def configure(self, point: Point, seed: int | None = None) -> tuple[ModelConfig, TrainConfig]:
+    def configure(self, point: Point, seed: int | None = None) -> tuple[Any, Any]:
         """Networks and training settings of a trial.
 
         Raises
@@ -102,7 +92,7 @@ class Study:
             _assign(raw, path, value)
         if seed is not None and "train.seed" not in point:
             raw["train"]["seed"] = seed
-        return _networks(raw, self.data.image_size, self.lines, self.file)
+        return _networks(self.kind, raw, self.data.image_size, self.lines, self.file)
 
     def planned(self) -> list[Planned]:
         """Baseline, presets, and all of a grid or an ablation, in the order in which they run."""
@@ -194,7 +184,8 @@ def load_study(path: str | Path, overrides: Sequence[str] = (), *, smoke: bool =
     for override in overrides:
         _override(raw, lines, override)
     if smoke:
-        raw = shrink(_build(raw, lines, file, smoke=False).raw)
+        study = _build(raw, lines, file, smoke=False)
+        raw = study.kind.shrink(study.raw)
     return _build(raw, lines, file, smoke)
 
 
@@ -207,16 +198,19 @@ def _build(raw: dict[str, Any], lines: Lines, file: str, smoke: bool) -> Study:
     description = raw.get("description") or ""
     if not isinstance(description, str):
         raise ConfigError(*locate(lines, "description", file), "description", description, "expected text")
+    kind = _kind(raw)
+    types = {**kind.sections, "search": SearchConfig, "resources": ResourcesConfig}
     bound = {
-        section: bind(cls, raw.get(section) or {}, path=section, lines=lines, file=file)
-        for section, cls in _SECTIONS.items()
+        section: bind(types[section], raw.get(section) or {}, path=section, lines=lines, file=file)
+        for section in _SECTIONS
         if section not in ("model", "train")
     }
     networks = {s: raw.get(s) or {} for s in ("model", "train")}
-    model, train = _networks(networks, bound["data"].image_size, lines, file)
+    model, train = _networks(kind, networks, bound["data"].image_size, lines, file)
+    paths = _axis_paths(kind)
 
     def base(path: str) -> Any:
-        return _value_at(path, model, train, lines, file)
+        return _value_at(path, paths, model, train, lines, file)
 
     study = Study(
         name=name, description=description, file=file, model=model, train=train, **bound,
@@ -226,6 +220,11 @@ def _build(raw: dict[str, Any], lines: Lines, file: str, smoke: bool) -> Study:
     )  # fmt: skip
     _check_study(study)
     return study
+
+
+def _kind(raw: dict[str, Any]) -> Kind:
+    family = (raw.get("model") or {}).get("family")
+    return kind_of(family if isinstance(family, str) else None)
 
 
 def _usable_name(name: str) -> bool:
@@ -241,7 +240,7 @@ def _check_keys(raw: dict[str, Any], lines: Lines, file: str) -> None:
             raise ConfigError(*locate(lines, section, file), section, raw[section], "expected a mapping")
 
 
-def _networks(raw: dict[str, Any], image_size: int, lines: Lines, file: str) -> tuple[ModelConfig, TrainConfig]:
+def _networks(kind: Kind, raw: dict[str, Any], image_size: int, lines: Lines, file: str) -> tuple[Any, Any]:
     model = dict(raw["model"])
     if "image_size" in model:
         key = "model.image_size"
@@ -249,14 +248,14 @@ def _networks(raw: dict[str, Any], image_size: int, lines: Lines, file: str) -> 
             *locate(lines, key, file), key, model["image_size"], "write it as data.image_size", "unknown key"
         )
     try:
-        ModelConfig(image_size=image_size)
+        kind.check_size(image_size)
     except FieldError as error:
         key = "data.image_size"
         raise ConfigError(*locate(lines, key, file), key, image_size, f"expected {error.accepted}") from None
     model_lines = {**lines, "model.image_size": locate(lines, "data.image_size", file)}
     return (
-        bind(ModelConfig, {**model, "image_size": image_size}, path="model", lines=model_lines, file=file),
-        bind(TrainConfig, raw["train"], path="train", lines=lines, file=file),
+        bind(kind.sections["model"], {**model, "image_size": image_size}, path="model", lines=model_lines, file=file),
+        bind(kind.sections["train"], raw["train"], path="train", lines=lines, file=file),
     )
 
 
@@ -268,17 +267,15 @@ def _paths(cls: type, prefix: str) -> list[str]:
     return paths
 
 
-_AXIS_PATHS = tuple(
-    p
-    for p in _paths(ModelConfig, "model") + _paths(TrainConfig, "train")
-    if p not in ("model.image_size", "model.channels")
-)
+def _axis_paths(kind: Kind) -> tuple[str, ...]:
+    paths = _paths(kind.sections["model"], "model") + _paths(kind.sections["train"], "train")
+    return tuple(path for path in paths if path not in kind.constant)
 
 
-def _value_at(path: str, model: ModelConfig, train: TrainConfig, lines: Lines, file: str) -> Any:
-    if path not in _AXIS_PATHS:
+def _value_at(path: str, paths: tuple[str, ...], model: Any, train: Any, lines: Lines, file: str) -> Any:
+    if path not in paths:
         key = next((k for k in lines if k.endswith(path) and k != path), path)
-        close = difflib.get_close_matches(path, _AXIS_PATHS, n=1, cutoff=0.5)
+        close = difflib.get_close_matches(path, paths, n=1, cutoff=0.5)
         hint = f"did you mean {close[0]!r}?" if close else "axes are paths of model and train, such as model.width"
         raise ConfigError(*locate(lines, key, file), path, None, hint, "no such setting")
     section, *rest = path.split(".")
@@ -345,7 +342,7 @@ def _try_alone(study: Study, point: Point) -> None:
                 _remove(raw, path)
         for path, value in point.items():
             _assign(raw, path, value)
-        _networks(raw, study.data.image_size, study.lines, study.file)
+        _networks(study.kind, raw, study.data.image_size, study.lines, study.file)
 
 
 def _remove(raw: dict[str, Any], path: str) -> None:

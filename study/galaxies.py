@@ -18,6 +18,7 @@ from study.errors import ConfigError, InputError
 SYNTHETIC = "synthetic"
 MOST_HELD_OUT = 0.25
 FEWEST_HELD_OUT = 50
+PAPER_GALAXIES = 61_578
 ARCHIVE = "images_training_rev1.zip"
 KAGGLE = f"kaggle competitions download -c galaxy-zoo-the-galaxy-challenge -f {ARCHIVE}"
 
@@ -43,6 +44,11 @@ class Galaxies:
     reference: np.ndarray
     held_out: bool
     content: str
+
+    @property
+    def parts(self) -> dict[str, np.ndarray]:
+        """The division, as workers read it (`study.drawing.load_indices`)."""
+        return {"train": self.train, "reference": self.reference}
 
     def describe(self) -> str:
         """One line for the plan."""
@@ -76,6 +82,19 @@ def missing(study: Study) -> str | None:
             "  Or do without:    --smoke, or --set data.set=synthetic"
         )
     return None
+
+
+def expected(study: Study, problems: list[str]) -> tuple[str, int]:
+    """The plan's line on galaxies, and how many to train on; the paper's number where the set is not there."""
+    count, name = study.data.synthetic_count, "synthetic galaxies, drawn when the study starts"
+    if study.data.set != SYNTHETIC:
+        from gan.data import GalaxySet
+
+        absent = bool(problems) and "data" in problems[0]
+        count = PAPER_GALAXIES if absent else len(GalaxySet.open(study.data.set))
+        name = f"{study.data.set}" + (f" (absent: the paper's {count:,} assumed)" if absent else "")
+    held = study.data.held_out or min(study.objective.samples, int(count * MOST_HELD_OUT))
+    return f"{name}: {count - held:,} to train on, {held:,} held out as reference", count - held
 
 
 def open_galaxies(study: Study, cache: Path) -> Galaxies:

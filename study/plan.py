@@ -222,28 +222,23 @@ def duration(seconds: float) -> str:
 
 def rows(study: Study, placement: Placement | None, galaxies: str, seconds: float | None, cost: Cost | None) -> list:
     """The plan as (name, text) pairs."""
-    from eval.distances import KS_95_NULL, KS_MEAN_NULL
-
     search, scheduler = study.search, study.scheduler
     planned = study.planned()
     named = ", ".join(dict.fromkeys(p.role for p in planned)) if search.sampler != "grid" else f"{len(planned)} points"
-    samples = study.objective.samples
-    mean, worst = (null * math.sqrt(2 / samples) for null in (KS_MEAN_NULL, KS_95_NULL))
+    kind = study.kind.planned(study)
     stops = rungs(scheduler.grace_epochs, scheduler.reduction_factor, study.train.epochs)
     early = f"asha, rungs at {', '.join(map(str, stops))}; best 1/{scheduler.reduction_factor:g} go on"
     needs = study.resources
     table = [
         ("study", f"{study.name}: {study.description}" if study.description else study.name),
         ("galaxies", galaxies),
-        ("model", f"{study.model.family}, {study.data.image_size} px, width {study.model.width}, "
-                  f"discriminator width {study.model.effective_discriminator_width}"),
-        ("training", f"{study.train.epochs} epochs, batch {study.train.batch_size}, lr {study.train.lr:g}"),
+        ("model", kind["model"]),
+        ("training", kind["training"]),
         ("trials", f"{study.trials} by {search.sampler}" + (f"; first: {named}" if planned else "")),
         *((f"  {axis.name}", f"{axis.describe()}, baseline {_baseline(study, axis)}") for axis in study.axes),
         *((f"  preset {name}", shown_point(point)) for name, point in study.presets.items()),
         ("early stopping", early if scheduler.name == "asha" else "none"),
-        ("objective", f"{', '.join(study.objective.metrics)} of {samples:,} galaxies every "
-                      f"{study.objective.every_epochs} epochs; noise floor {mean:.3f} (95%: {worst:.3f})"),
+        ("objective", kind["objective"]),
         ("one trial", f"{needs.workers} worker(s), each {needs.cpus_per_worker:g} CPU, {needs.gpus_per_worker:g} GPU"),
     ]  # fmt: skip
     if placement:
@@ -253,6 +248,21 @@ def rows(study: Study, placement: Placement | None, galaxies: str, seconds: floa
         rate = f"{cost.images_per_second:,.3g} training images/s and {cost.measured_per_second:,.0f} measured/s a trial"
         table.append(("expected time", f"about {duration(seconds)} ({rate} on this {cost.device})"))
     return table
+
+
+def planned_galaxies(study: Study) -> dict[str, str]:
+    """The lines of a plan that are about GANs that draw galaxies."""
+    from eval.distances import KS_95_NULL, KS_MEAN_NULL
+
+    model, train, objective = study.model, study.train, study.objective
+    mean, worst = (null * math.sqrt(2 / objective.samples) for null in (KS_MEAN_NULL, KS_95_NULL))
+    return {
+        "model": f"{model.family}, {model.image_size} px, width {model.width}, discriminator width "
+        f"{model.effective_discriminator_width}",
+        "training": f"{train.epochs} epochs, batch {train.batch_size}, lr {train.lr:g}",
+        "objective": f"{', '.join(objective.metrics)} of {objective.samples:,} galaxies every "
+        f"{objective.every_epochs} epochs; noise floor {mean:.3f} (95%: {worst:.3f})",
+    }
 
 
 def _baseline(study: Study, axis: Any) -> str:

@@ -64,12 +64,12 @@ class Progress:
     def started(self, config: dict[str, Any]) -> None:
         """A trial was handed out."""
         label = shown_point(config["point"]) or config["role"]
-        self._lines[config["name"]] = _Line(label, config["train"]["epochs"])
+        self._lines[config["name"]] = _Line(label, config["epochs"])
 
     def reported(self, config: dict[str, Any], result: dict[str, Any]) -> None:
         """A trial reported an epoch, perhaps with an evaluation."""
         name = config["name"]
-        line = self._lines.setdefault(name, _Line(config["role"], config["train"]["epochs"]))
+        line = self._lines.setdefault(name, _Line(config["role"], config["epochs"]))
         line.epoch = result.get("epoch", line.epoch)
         line.images_per_second = result.get("images_per_second", line.images_per_second)
         if "objective" not in result:

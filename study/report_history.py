@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import optuna
 
-from gan.config import as_dict, train_from_dict
 from study.axes import shown
 from study.config import Study
 from study.errors import InputError
@@ -116,7 +115,7 @@ def _replayed(study: Study, rows: list[TrialRow]) -> dict[str, str]:
     first = {}
     for row in rows:
         _, train = study.configure(row.point, row.seed)
-        first[row.name] = first_judged_epoch(train_from_dict(as_dict(train)), scheduler.grace_epochs)
+        first[row.name] = first_judged_epoch(train, scheduler.grace_epochs)
     events = sorted(
         ((e.get("time", 0.0), e["epoch"], row) for row in rows for e in row.evaluations), key=lambda event: event[:2]
     )

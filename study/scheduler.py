@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gan.config import TrainConfig
+from gan.enhance.config import EnhanceTrainConfig
 
 
 def rungs(grace_epochs: int, reduction_factor: float, epochs: int) -> list[int]:
@@ -21,12 +22,15 @@ def rungs(grace_epochs: int, reduction_factor: float, epochs: int) -> list[int]:
     return sorted(set(found))
 
 
-def first_judged_epoch(train: TrainConfig, grace_epochs: int) -> int:
+def first_judged_epoch(train: TrainConfig | EnhanceTrainConfig, grace_epochs: int) -> int:
     """The first epoch at which a trial may be compared with others.
 
     A discriminator whose dropout begins at epoch 200 is not what its settings make it before then, so the grace
-    period counts from the onset.
+    period counts from the onset; that of an enhancer counts from the epoch at which its networks meet.
     """
+    if isinstance(train, EnhanceTrainConfig):
+        both = train.adversarial.epochs > 0
+        return grace_epochs + (train.generator.epochs + train.critic.epochs if both else 0)
     dropout = train.dropout
     waits = dropout.placement != "none" and dropout.p > 0 and (dropout.onset_epoch or 0) < train.epochs
     return grace_epochs + (dropout.onset_epoch or 0 if waits else 0)
@@ -102,7 +106,7 @@ def tune_scheduler(
     """
     from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-    from gan.config import train_from_dict
+    from study.kinds import kind_of
 
     class Patient(FIFOScheduler):
         """Stops a trial on reports that carry an evaluation; others pass."""
@@ -110,7 +114,8 @@ def tune_scheduler(
         def on_trial_result(self, controller, trial, result):
             if halving is None or "objective" not in result or result.get("final"):
                 return TrialScheduler.CONTINUE
-            train = train_from_dict(trial.config["train"])
+            family = trial.config.get("model", {}).get("family")
+            train = kind_of(family).train_settings(trial.config["train"])
             stop = halving.judge(
                 trial.config["number"],
                 result["epoch"],

@@ -13,6 +13,7 @@ import logging
 import math
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
 
-from gan.config import as_dict, train_from_dict
+from gan.config import as_dict
 from study.axes import Axis, Point, walk
 from study.config import Study
 from study.errors import ConfigError, InputError
@@ -57,7 +58,7 @@ def storage_url(path: Path) -> str:
 
 
 def open_history(study: Study, database: Path) -> optuna.Study:
-    """Open or create the Optuna study; a new one gets the planned trials enqueued."""
+    """Open or create the Optuna study."""
     storage = optuna.storages.RDBStorage(storage_url(database), engine_kwargs={"connect_args": {"timeout": 60}})
     history = optuna.create_study(
         study_name=study.name,
@@ -66,14 +67,6 @@ def open_history(study: Study, database: Path) -> optuna.Study:
         directions=["minimize"] * len(study.objective.metrics),
         load_if_exists=True,
     )
-    if "planned" not in history.user_attrs:
-        # A process that was killed here had enqueued some of them.
-        for planned in study.planned()[len(history.get_trials(deepcopy=False)) :]:
-            attrs = {"role": planned.role, "point": json.dumps(planned.point), "seed": planned.seed}
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                history.enqueue_trial(_representable(study, planned.point), user_attrs=attrs, skip_if_exists=False)
-        history.set_user_attr("planned", len(study.planned()))
     return history
 
 
@@ -131,6 +124,8 @@ class HistorySearch(Searcher):
         From `open_history`. Trials that were running when an earlier process died are handed out again, first.
     trials : Path or None
         Folder of the trials' folders: what a process that died had not passed on is read there.
+    capacity : callable or None
+        How many trials may run now; None: whoever asks for one has room for it.
 
     Attributes
     ----------
@@ -138,9 +133,15 @@ class HistorySearch(Searcher):
         Why no trial can go on (the disk is full, say). Trials that run then stay unfinished, to be resumed.
     """
 
-    def __init__(self, study: Study, history: optuna.Study, trials: Path | None = None):
+    def __init__(
+        self,
+        study: Study,
+        history: optuna.Study,
+        trials: Path | None = None,
+        capacity: Callable[[], int] | None = None,
+    ):
         super().__init__()
-        self.study, self.history, self.trials = study, history, trials
+        self.study, self.history, self.trials, self.capacity = study, history, trials, capacity
         self.halted: str | None = None
         self._live: dict[str, int] = {}
         running = history.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
@@ -152,11 +153,16 @@ class HistorySearch(Searcher):
             self._suggest_planned(number)
             self._catch_up(number)
         self._handed_out = len(finished(history))
+        known = history.get_trials(deepcopy=False)
+        self._waiting = sum(t.state == TrialState.WAITING for t in known)
+        self._planned = study.planned()[sum(t.user_attrs.get("role", "search") != "search" for t in known) :]
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """Config of the next trial, or `Searcher.FINISHED`."""
+        """Config of the next trial, None while there is no room for it, or `Searcher.FINISHED`."""
         if self.halted or self._handed_out >= self.study.trials:
             return Searcher.FINISHED
+        if self.capacity is not None and len(self._live) >= self.capacity():
+            return None
         number = self._interrupted.pop(0) if self._interrupted else self._ask()
         if number is None:
             return Searcher.FINISHED
@@ -169,6 +175,7 @@ class HistorySearch(Searcher):
         return trial_config(self.study, self._frozen(number))
 
     def _ask(self) -> int | None:
+        self._enqueue_planned()
         for _ in range(INVALID_IN_A_ROW):
             trial = self.history.ask()
             if "point" in trial.user_attrs:
@@ -186,6 +193,18 @@ class HistorySearch(Searcher):
             return trial.number
         log.error("%d proposals in a row could not be trained; the search ends here", INVALID_IN_A_ROW)
         return None
+
+    def _enqueue_planned(self) -> None:
+        """Put the next planned trial into the database: one at a time, since each step of Optuna reads all that wait."""
+        if self._waiting:
+            self._waiting -= 1
+        elif self._planned:
+            planned = self._planned.pop(0)
+            attrs = {"role": planned.role, "point": json.dumps(planned.point), "seed": planned.seed}
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                point = _representable(self.study, planned.point)
+                self.history.enqueue_trial(point, user_attrs=attrs, skip_if_exists=False)
 
     def _suggest_planned(self, number: int) -> None:
         """Record the parameters of a planned trial that its proposal has not recorded yet."""
@@ -216,7 +235,8 @@ class HistorySearch(Searcher):
         self.history.tell(number, state=TrialState.FAIL)
 
     def _frozen(self, number: int) -> FrozenTrial:
-        return self.history.get_trials(deepcopy=False)[number]
+        storage = self.history._storage
+        return storage.get_trial(storage.get_trial_id_from_study_id_trial_number(self.history._study_id, number))
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Record an evaluation as an intermediate value at its epoch."""
@@ -285,6 +305,7 @@ def trial_config(study: Study, trial: FrozenTrial) -> dict[str, Any]:
         "point": point_of(trial),
         "model": as_dict(model),
         "train": as_dict(train),
+        "epochs": train.epochs,
     }
 
 
@@ -300,6 +321,6 @@ def replayable(study: Study, history: optuna.Study) -> dict[int, tuple[int, list
     for trial in history.get_trials(deepcopy=False):
         if trial.intermediate_values and "point" in trial.user_attrs:
             _, train = study.configure(point_of(trial), trial.user_attrs["seed"])
-            first = first_judged_epoch(train_from_dict(as_dict(train)), grace)
+            first = first_judged_epoch(train, grace)
             found[trial.number] = (first, list(trial.intermediate_values.items()))
     return found

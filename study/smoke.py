@@ -36,10 +36,10 @@ def shrink(raw: dict[str, Any]) -> dict[str, Any]:
             return max(2, round(value * space))
         return min(value, 64) if name == "batch_size" else value
 
-    raw["train"] = _scaled_tree("train", {**train, "epochs": epochs, "batch_size": batch}, scaled)
-    raw["model"] = _scaled_tree("model", {**model, "width": model.get("width", 128)}, scaled)
-    raw["axes"] = {name: _scaled_axis(name, axis, scaled) for name, axis in (raw.get("axes") or {}).items()}
-    raw["presets"] = {n: _scaled_point(p, scaled) for n, p in (raw.get("presets") or {}).items()}
+    raw["train"] = scaled_tree("train", {**train, "epochs": epochs, "batch_size": batch}, scaled)
+    raw["model"] = scaled_tree("model", {**model, "width": model.get("width", 128)}, scaled)
+    raw["axes"] = {name: scaled_axis(name, axis, scaled) for name, axis in (raw.get("axes") or {}).items()}
+    raw["presets"] = {n: scaled_point(p, scaled) for n, p in (raw.get("presets") or {}).items()}
     grace = math.ceil((search.get("scheduler") or {}).get("grace_epochs", 20) * time)
     raw["search"] = {
         **search,
@@ -66,17 +66,20 @@ def _widths(raw: dict[str, Any], model: dict[str, Any]) -> list[float]:
     return found
 
 
-def _scaled_tree(path: str, node: Any, scaled: Any) -> Any:
+def scaled_tree(path: str, node: Any, scaled: Any) -> Any:
+    """Nested values with `scaled(dotted path, value)` in place of each."""
     if isinstance(node, dict):
-        return {key: _scaled_tree(f"{path}.{key}", value, scaled) for key, value in node.items()}
+        return {key: scaled_tree(f"{path}.{key}", value, scaled) for key, value in node.items()}
     return scaled(path, node)
 
 
-def _scaled_point(point: Any, scaled: Any) -> Any:
+def scaled_point(point: Any, scaled: Any) -> Any:
+    """As `scaled_tree`, for values by dotted path."""
     return {path: scaled(path, value) for path, value in point.items()} if isinstance(point, dict) else point
 
 
-def _scaled_axis(name: str, axis: Any, scaled: Any) -> Any:
+def scaled_axis(name: str, axis: Any, scaled: Any) -> Any:
+    """An axis whose bounds, choices, points and conditions are scaled; what becomes alike is there once."""
     if not isinstance(axis, dict):
         return axis
     axis = dict(axis)
@@ -86,7 +89,7 @@ def _scaled_axis(name: str, axis: Any, scaled: Any) -> Any:
             for path, test in axis["when"].items()
         }
     if isinstance(axis.get("points"), list):
-        axis["points"] = _distinct([_scaled_point(point, scaled) for point in axis["points"]])
+        axis["points"] = _distinct([scaled_point(point, scaled) for point in axis["points"]])
     if isinstance(axis.get("choice"), list):
         axis["choice"] = _distinct([scaled(name, value) for value in axis["choice"]])
     bounds = axis.get("int")

@@ -18,45 +18,45 @@ def ranked_table(study: Study, rows: list[TrialRow]) -> Table:
     paths = varying(study, rows)
     final = any(row.final for row in rows)
     names = study.objective.metrics
-    table = Table(title=f"{study.name}: trials ranked by {', '.join(names)} (smaller is better)", title_justify="left")
-    measured = list(names) if len(names) > 1 else ["objective"]
+    title = f"{study.name}: trials ranked by {', '.join(names)} ({study.kind.order(names)})"
+    table = Table(title=title, title_justify="left")
+    measured = list(names) if len(names) > 1 else [study.kind.heading(names[0])]
     table.add_column("rank", justify="right", no_wrap=True)
     table.add_column("trial", no_wrap=True)
-    for name in [*map(short, paths), *(["final"] if final else []), *measured, "floor", "no fit", "epochs", "ended"]:
+    for name in [*map(short, paths), *(["final"] if final else []), *measured, *_headings(study), "epochs", "ended"]:
         table.add_column(name, justify="right", no_wrap=True)
     for rank, row in enumerate(rows, 1):
         label = f"{row.name} {row.role}" if row.role != "search" else row.name
         cells = [str(rank), label, *(setting(study, row, path) for path in paths)]
         if final:
-            cells.append(_number(row.final))
+            cells.append(_number(study, row.final))
         table.add_row(*cells, *_found(study, row), style="bold" if rank == 1 else None)
     return table
 
 
+def _headings(study: Study) -> list[str]:
+    return [title for title, _, _ in study.kind.columns]
+
+
 def _found(study: Study, row: TrialRow) -> list[str]:
-    best = row.best
+    best, kind = row.best, study.kind
     names = study.objective.metrics
     if best is None:
-        return ["-"] * max(1, len(names)) + ["-", "-", str(row.epochs), row.ending]
-    single = len(names) == 1
-    values = (
-        [f"{best['objective']:.3f} @{best['epoch']}"] if single else [f"{best['objectives'][n]:.3f}" for n in names]
-    )
+        return ["-"] * (len(names) + len(kind.columns)) + [str(row.epochs), row.ending]
+    values = [f"{kind.shown(name, best['objectives'][name]):.3f}" for name in names]
+    if len(names) == 1:
+        values = [f"{values[0]} @{best['epoch']}"]
     source = (row.final or best)["metrics"]
-    floor = source.get("ks_floor")
-    failed = source.get("failed/generated")
-    mark = "" if best.get("rankable", True) else "!"
-    return [
-        *values,
-        f"{floor:.3f}" if floor is not None else "-",
-        f"{failed:.1%}{mark}" if failed is not None else "-",
-        f"{row.epochs}/{row.point.get('train.epochs', study.train.epochs)}",
-        row.ending,
-    ]
+    beside = [f"{source[metric]:{how}}" if metric in source else "-" for _, metric, how in kind.columns]
+    if not best.get("rankable", True):
+        beside[-1] += "!"
+    _, train = study.configure(row.point, row.seed)
+    return [*values, *beside, f"{row.epochs}/{train.epochs}", row.ending]
 
 
-def _number(evaluation: dict | None) -> str:
-    return f"{evaluation['objective']:.3f}" if evaluation else ""
+def _number(study: Study, evaluation: dict | None) -> str:
+    name = study.objective.metrics[0]
+    return f"{study.kind.shown(name, evaluation['objective']):.3f}" if evaluation else ""
 
 
 def notes(study: Study, rows: list[TrialRow]) -> list[str]:
@@ -67,7 +67,7 @@ def notes(study: Study, rows: list[TrialRow]) -> list[str]:
         return lines
     if leader.final:
         count = leader.final.get("samples", study.objective.samples)
-        lines.append(f"final: best checkpoint judged again with {count:,} new galaxies; floors of that column")
+        lines.append(study.kind.final_note(count))
     tie = (leader.final or leader.best)["metrics"].get("ks_tie")
     if tie and study.objective.metrics == ("ks_mean",):
         tied = [
@@ -79,7 +79,8 @@ def notes(study: Study, rows: list[TrialRow]) -> list[str]:
         lines.append("!: fewer than 70% of its galaxies could be fitted; its shapes are not worth ranking")
     baseline = next((row for row in rows if row.role == "baseline"), None)
     if baseline and baseline is not leader and baseline.best:
-        lines.append(f"baseline: {baseline.score:.3f}, rank {rows.index(baseline) + 1}; best: {leader.score:.3f}")
+        reached, best = (study.kind.shown(study.objective.metrics[0], row.score) for row in (baseline, leader))
+        lines.append(f"baseline: {reached:.3f}, rank {rows.index(baseline) + 1}; best: {best:.3f}")
     if len(study.objective.metrics) > 1:
         front = ", ".join(row.name for row in pareto(rows, study.objective.metrics))
         lines.append(f"Pareto front: {front}")
@@ -101,7 +102,7 @@ def show(console: Console, study: Study, rows: list[TrialRow], folder: Path, *, 
         settings = ", ".join(f"{path} = {setting(study, leader, path)}" for path in varying(study, rows))
         line(f"\nBest settings:   {settings or 'as in the file'}")
         line(f"Best checkpoint: {best}")
-        line(f"Make galaxies:   python -m study.generate --model {best} -n 1000 --out galaxies")
+        line(study.kind.use(best))
     line(f"Full report:     python -m study.report {folder}")
     line(f"Compare trials:  {ui}")
 

@@ -31,6 +31,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
 from study.axes import shown, shown_point
 from study.config import Study
+from study.credentials import scrubbed, without_password
 from study.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -43,12 +44,6 @@ ROWS_AT_ONCE = 200
 def default_uri(results: Path) -> str:
     """The embedded store beside the results: an absolute SQLite URI."""
     return f"sqlite:///{(results / 'mlflow.db').resolve()}"
-
-
-def without_password(uri: str) -> str:
-    """The URI as it may be shown: credentials hidden."""
-    parts = urlparse(uri)
-    return uri.replace(f"{parts.username}:{parts.password}@", "***@") if parts.password else uri
 
 
 def check_reachable(uri: str) -> None:
@@ -132,7 +127,7 @@ class Tracker:
             for name, text in files.items():
                 self._client.log_text(self.parent, text, name)
         except Exception as error:
-            reason = str(error).splitlines()[0][:300]
+            reason = scrubbed((str(error).splitlines() or [type(error).__name__])[0], self.uri)[:300]
             raise InputError(f"--tracking-uri {without_password(self.uri)}: MLflow cannot use it: {reason}") from error
         self._thread.start()
 
@@ -216,7 +211,7 @@ class Tracker:
         def steps(key: str) -> set[int]:
             return {m.step for m in self._client.get_metric_history(run_id, key)} if key in metrics else set()
 
-        self._logged[name] = max(steps("loss/generator"), default=0)
+        self._logged[name] = max(steps("images_per_second"), default=0)
         self._evaluated[name] = steps("objective")
         files = self._client.list_artifacts(run_id, "images") if self._evaluated[name] else []
         parts = [re.split("[+%]", Path(file.path).name) for file in files]
@@ -256,15 +251,14 @@ class Tracker:
             self._log_images(name, Path(result["evaluation"]), epoch)
 
     def _log_images(self, name: str, folder: Path, epoch: int) -> None:
-        from study.pictures import draw_histograms
-
-        if {("samples", epoch), ("histograms", epoch)} <= self._pictured[name]:
+        kind = self.study.kind
+        if {(key, epoch) for key in kind.pictures} <= self._pictured[name]:
             return
-        pictures = {"samples": folder / "samples.png", "histograms": folder / "histograms.png"}
+        pictures = {key: folder / f"{key}.png" for key in kind.pictures}
         try:
-            draw_histograms(folder, self.study)
+            kind.draw(folder, self.study)
         except (OSError, ValueError) as error:
-            log.warning("no histograms for %s: %s", folder, error)
+            log.warning("no figures for %s: %s", folder, error)
         import numpy as np
         from PIL import Image
 
@@ -334,7 +328,8 @@ class Tracker:
             except Exception as error:
                 if self._stop_retrying.is_set() or not _may_pass(error) or (attempt >= TRIES and self._answers()):
                     self.unsent += 1
-                    log.warning("MLflow refused '%s': %s", what, (str(error).splitlines() or [""])[0][:300])
+                    reason = scrubbed((str(error).splitlines() or [""])[0], self.uri)[:300]
+                    log.warning("MLflow refused '%s': %s", what, reason)
                     return
                 if not self._away and attempt > 1:
                     self._away = True
