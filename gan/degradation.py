@@ -13,6 +13,7 @@ light of the galaxy itself. Both seeings are round Gaussians.
 from __future__ import annotations
 
 import math
+import zlib
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from PIL import Image
 from gan.config import require
 
 FWHM = 2 * math.sqrt(2 * math.log(2))  # of a Gaussian, in standard deviations
+RECIPE = 1  # raised when the same seed gives other images
 LEAST_NOISE = 0.5 / 255  # grey levels: rounding to 8 bits hides what is less
 
 
@@ -102,6 +104,31 @@ class Degradation(NamedTuple):
         A point source's noise is that of the sky times the square root of the area of the seeing's disc.
         """
         return max(1.0, 10 ** (0.4 * self.depth_loss) * self.deep_seeing / self.seeing)
+
+
+def degraded(
+    deep: np.ndarray, size: int, settings: DegradeSettings, *, seed: int, name: str
+) -> tuple[np.ndarray, dict[str, float]]:
+    """An image and its degradation, drawn from `seed` and the image's `name` alone.
+
+    Parameters
+    ----------
+    deep : ndarray
+        (H, H, 3) uint8.
+    size : int
+        Side of the result, px.
+
+    Returns
+    -------
+    shallow : ndarray
+        (size, size, 3) uint8.
+    drawn : dict
+        seeing, deep_seeing, field (arcsec), depth_loss (mag) and noise_ratio.
+    """
+    rng = np.random.default_rng([RECIPE, seed, zlib.crc32(name.encode("utf-8", "surrogateescape"))])
+    drawn = settings.draw(rng)
+    about = {key: round(float(value), 4) for key, value in drawn._asdict().items() if key not in ("dx", "dy")}
+    return degrade(deep, size, drawn, settings, rng), {**about, "noise_ratio": round(float(drawn.noise_ratio), 4)}
 
 
 def degrade(

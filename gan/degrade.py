@@ -1,20 +1,26 @@
-"""Pairs from deep images alone: `python -m gan.degrade DEEP --out DIR`."""
+"""Pairs from deep images alone: `python -m gan.degrade DEEP --out DIR`.
+
+DEEP is anything that gan.prepare takes. Each image becomes a target, and its input is what a shallower survey would
+have seen of it: worse seeing, coarser pixels, more noise, drawn for every image from the distributions below (defaults:
+SDSS under DECaLS, with sources in `gan.degradation`). The same seed gives the same pairs.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
-import zlib
-from dataclasses import replace
+import sys
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gan.data import DataError, read_manifest
-from gan.degradation import DegradeSettings, degrade
+from gan.degradation import RECIPE, DegradeSettings, degraded
 from gan.pair_set import PAIR_SET, SCALES, PairSet, write_pairs
 
-RECIPE = 1  # raised when the same seed gives other images
 SYNTHETIC = replace(
     DegradeSettings(),
     deep_seeing=(1.35, 0.1),
@@ -23,31 +29,6 @@ SYNTHETIC = replace(
     field=(72.0, 0.4),
 )
 """Degradation of synthetic galaxies, whose frames and seeing are those of `gan.synthetic_population`."""
-
-
-def degraded(
-    deep: np.ndarray, size: int, settings: DegradeSettings, *, seed: int, name: str
-) -> tuple[np.ndarray, dict[str, float]]:
-    """An image and its degradation, drawn from `seed` and the image's `name` alone.
-
-    Parameters
-    ----------
-    deep : ndarray
-        (H, H, 3) uint8.
-    size : int
-        Side of the result, px.
-
-    Returns
-    -------
-    shallow : ndarray
-        (size, size, 3) uint8.
-    drawn : dict
-        seeing, deep_seeing, field (arcsec), depth_loss (mag) and noise_ratio.
-    """
-    rng = np.random.default_rng([RECIPE, seed, zlib.crc32(name.encode("utf-8", "surrogateescape"))])
-    drawn = settings.draw(rng)
-    about = {key: round(float(value), 4) for key, value in drawn._asdict().items() if key not in ("dx", "dy")}
-    return degrade(deep, size, drawn, settings, rng), {**about, "noise_ratio": round(float(drawn.noise_ratio), 4)}
 
 
 def synthetic_pairs(path: str | os.PathLike[str], n: int, *, size: int = 64, scale: int = 1, seed: int = 0) -> PairSet:
@@ -97,3 +78,59 @@ def _is_there(path: Path, source: dict[str, Any]) -> bool:
     if held != source:
         raise DataError(f"{path} holds another pair set (source {held}); choose another folder")
     return True
+
+
+SPREADS = {
+    "seeing": "FWHM of the inputs, arcsec, and scatter of its logarithm",
+    "deep_seeing": "FWHM of the targets, arcsec, and scatter of its logarithm",
+    "depth_loss": "magnitudes that the inputs are shallower by, and scatter",
+    "field": "width of the frame, arcsec, and scatter of its logarithm",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    from gan.prepare import add_common_options, add_pair_options
+
+    p = argparse.ArgumentParser(prog="python -m gan.degrade", description=(__doc__ or "").split("\n", 2)[2])
+    p.add_argument("source", metavar="DEEP", help="folder, zip, npy, npz, HDF5, FITS or image file of deep images")
+    add_common_options(p, default_filter="lanczos")
+    add_pair_options(p)
+    drawn = p.add_argument_group("what is drawn for each image (median and scatter)")
+    defaults = DegradeSettings()
+    for name, words in SPREADS.items():
+        drawn.add_argument(f"--{name.replace('_', '-')}", type=float, nargs=2, default=list(getattr(defaults, name)),
+                           metavar=("M", "S"), help=f"{words}; default: %(default)s")  # fmt: skip
+    drawn.add_argument(
+        "--pixel", type=float, default=defaults.pixel, help="of the inputs, arcsec; default: %(default)s"
+    )
+    drawn.add_argument("--softening", type=float, default=defaults.softening,
+                       help="of the images' arcsinh stretch; default: %(default)s")  # fmt: skip
+    drawn.add_argument("--seed", type=int, default=0, help="default: 0")
+    return p
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code (0 done, 2 wrong input, 130 interrupted)."""
+    from gan.pair_makers import DegradedPairs
+    from gan.prepare import decode_settings, run_command, single_size
+    from gan.sources import open_source
+
+    options = parser().parse_args(arguments)
+
+    def made() -> tuple[Any, Any]:
+        values = {f.name: getattr(options, f.name) for f in fields(DegradeSettings)}
+        maker = DegradedPairs(
+            decode_settings(options, (single_size(options),)),
+            size=single_size(options),
+            scale=options.scale,
+            degradation=DegradeSettings(**values),
+            seed=options.seed,
+        )
+        return open_source(options.source, key=options.key), maker
+
+    return run_command("gan.degrade", options, made)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,41 +3,70 @@
 SOURCE is a folder (searched recursively) or a zip archive of JPEG, PNG, TIFF, BMP, WebP, GIF, PPM or FITS files; an
 .npy, .npz or HDF5 file of (N, H, W, 3) images; or one file. Files that cannot be used are refused one by one, with the
 reason in manifest.json and on the screen. It can be interrupted and run again: what was done is not done again.
+
+With --pairs SOURCE is two folders, INPUTS TARGETS, or a table of file pairs: the same galaxies in a shallow and in a
+deep survey, laid on one grid.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
 from gan.config import FieldError
 from gan.data import DataError
 from gan.decode_settings import FILTERS, DecodeSettings
+from gan.makers import Maker
 from gan.prepare_run import Summary, prepare
 from gan.refusals import REASONS
-from gan.sources import open_source
+from gan.sources import Source, open_source
 
 DEFAULTS = DecodeSettings()
+PAIR_SIZE = 128
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(prog="python -m gan.prepare", description=(__doc__ or "").split("\n", 2)[2])
-    p.add_argument("source", metavar="SOURCE", help="folder, zip, npy, npz, HDF5, FITS or image file")
-    p.add_argument("--out", required=True, metavar="DIR", help="folder of the galaxy set")
-    p.add_argument("--sizes", type=int, nargs="+", default=list(DEFAULTS.sizes), metavar="PX", help="default: 64 128")
-    p.add_argument("--filter", default=DEFAULTS.filter, help=f"{', '.join(FILTERS)}; default, as in the paper: nearest")
+    p.add_argument("source", metavar="SOURCE", nargs="+",
+                   help="folder, zip, array, FITS or image file; with --pairs two folders, or a table")  # fmt: skip
+    add_common_options(p, default_filter=DEFAULTS.filter)
+    pairs = add_pair_options(p)
+    pairs.add_argument("--pairs", action="store_true",
+                       help="make a pair set of two folders, INPUTS TARGETS, or of a table of files")  # fmt: skip
+    pairs.add_argument("--root", metavar="DIR", help="folder of the files that the table names; default: the table's")
+    pairs.add_argument("--columns", nargs=2, metavar=("INPUT", "TARGET"),
+                       help="the table's columns of files; default: input target")  # fmt: skip
+    pairs.add_argument("--zoom-column", metavar="COLUMN",
+                       help="its column of scales, input px per target px; default: zoom, or search")  # fmt: skip
+    pairs.add_argument("--register", choices=("search", "none"), default="search",
+                       help="find scale and shift, or trust that both show one frame; default: search")  # fmt: skip
+    pairs.add_argument("--min-correlation", type=float, default=0.5, metavar="R",
+                       help="of registered pairs, else refused; default: 0.5")  # fmt: skip
+    return p
+
+
+def add_common_options(p: argparse.ArgumentParser, *, default_filter: str) -> None:
+    """Add what all makers of sets take."""
+    p.add_argument("--out", required=True, metavar="DIR", help="folder of the set")
+    p.add_argument("--sizes", type=int, nargs="+", metavar="PX", help="default: 64 128; pairs have one size, 128")
+    p.add_argument(
+        "--filter", default=default_filter, help=f"{', '.join(FILTERS)}; default: {default_filter}, pairs: lanczos"
+    )
     p.add_argument("--jobs", type=int, metavar="N", help="processes; default: one per core")
     p.add_argument("--replace", action="store_true", help="make it anew where DIR holds another set")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
     labels = p.add_argument_group("labels")
     labels.add_argument("--table", metavar="FILE", help="CSV, TSV or parquet whose columns are added to the index")
     labels.add_argument("--table-key", metavar="COLUMN", help="its column of file names or ids; default: found")
+    labels.add_argument("--label", metavar="COLUMN", help="column that holds each galaxy's class")
     accept = p.add_argument_group("what is accepted")
     accept.add_argument("--crop", action="store_true", help="take the central square of images that are not square")
     accept.add_argument("--greyscale", action="store_true", help="take 8-bit greyscale as three equal bands")
@@ -54,13 +83,19 @@ def parser() -> argparse.ArgumentParser:
     arrays.add_argument("--minimum", type=float, default=DEFAULTS.lupton_minimum, help="shown as black; default: 0")
     arrays.add_argument("--max-bad-pixels", type=float, default=DEFAULTS.max_bad_pixels, metavar="SHARE",
                         help="of pixels without data; default: 0.01")  # fmt: skip
-    return p
 
 
-def settings_of(options: argparse.Namespace) -> DecodeSettings:
+def add_pair_options(p: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add what pair sets take, and return its group."""
+    pairs = p.add_argument_group("pairs")
+    pairs.add_argument("--scale", type=int, default=1, metavar="K", help="targets of K times the side; 1 or 2")
+    return pairs
+
+
+def decode_settings(options: argparse.Namespace, sizes: tuple[int, ...]) -> DecodeSettings:
     """The settings that the command line asks for; raises `FieldError`."""
     return DecodeSettings(
-        sizes=tuple(options.sizes),
+        sizes=sizes,
         filter=options.filter,
         crop=options.crop,
         greyscale=options.greyscale,
@@ -72,6 +107,14 @@ def settings_of(options: argparse.Namespace) -> DecodeSettings:
         lupton_minimum=options.minimum,
         max_bad_pixels=options.max_bad_pixels,
     )
+
+
+def single_size(options: argparse.Namespace) -> int:
+    """The one size of a pair set; raises `FieldError`."""
+    sizes = options.sizes or [PAIR_SIZE]
+    if len(sizes) != 1:
+        raise FieldError("sizes", sizes, "one size: a pair set has one (and --scale for its targets)")
+    return sizes[0]
 
 
 class Bar:
@@ -137,35 +180,73 @@ def report(summary: Summary) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code (0 done, 2 wrong input, 130 interrupted)."""
     options = parser().parse_args(arguments)
+    return run_command("gan.prepare", options, lambda: _asked(options))
+
+
+def run_command(program: str, options: argparse.Namespace, asked: Callable[[], tuple[Source, Maker]]) -> int:
+    """Make the set that `asked()` describes under a live line and print what was done; returns the exit code."""
     bar = Bar(options.quiet)
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         if options.jobs is not None and options.jobs < 1:
             raise FieldError("jobs", options.jobs, "1 or more")
+        source, maker = asked()
         summary = prepare(
-            open_source(options.source, key=options.key),
+            source,
             options.out,
-            settings=settings_of(options),
+            maker=maker,
             jobs=options.jobs,
             table=options.table,
             table_key=options.table_key,
+            label=options.label,
             replace=options.replace,
             progress=bar,
             time_limit=options.time_limit,
         )
     except (DataError, FieldError) as error:
         bar.stop()
-        print(f"gan.prepare: {error}", file=sys.stderr)
+        print(f"{program}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         bar.stop()
-        print("gan.prepare: interrupted; what was done is kept: run the same command again to go on", file=sys.stderr)
+        print(f"{program}: interrupted; what was done is kept: run the same command again to go on", file=sys.stderr)
         return 130
     finally:
         bar.stop()
         signal.signal(signal.SIGTERM, previous)
     report(summary)
     return 0
+
+
+def _asked(options: argparse.Namespace) -> tuple[Source, Maker]:
+    """The source and what is to be made of it."""
+    if options.pairs:
+        return _pairs_asked(options)
+    if len(options.source) != 1:
+        raise DataError(f"one SOURCE expected, not {len(options.source)} (--pairs takes two folders)")
+    settings = decode_settings(options, tuple(options.sizes or DEFAULTS.sizes))
+    return open_source(options.source[0], key=options.key), Maker(settings)
+
+
+def _pairs_asked(options: argparse.Namespace) -> tuple[Source, Maker]:
+    from gan.pair_makers import RegisteredPairs
+    from gan.pair_source import open_folders, open_pair_table
+
+    size = single_size(options)
+    maker = RegisteredPairs(
+        replace(decode_settings(options, (size,)), filter="lanczos"),
+        size=size,
+        scale=options.scale,
+        registration=options.register,
+        least_correlation=options.min_correlation,
+    )
+    if len(options.source) == 2:
+        return open_folders(*options.source), maker
+    if len(options.source) == 1 and not os.path.isdir(options.source[0]):
+        columns = tuple(options.columns) if options.columns else None
+        table = open_pair_table(options.source[0], root=options.root, columns=columns, zoom=options.zoom_column)
+        return table, maker
+    raise DataError("--pairs takes two folders, INPUTS TARGETS, or one table of file pairs (.csv, .tsv, .parquet)")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

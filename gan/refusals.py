@@ -21,6 +21,8 @@ REASONS = {
     "not-square": "width and height differ (--crop takes the central square)",
     "duplicate-file": "the same bytes as an earlier file",
     "duplicate-pixels": "the same prepared pixels as an earlier file",
+    "no-counterpart": "one of the two images of a pair is missing",
+    "not-registered": "the two images of a pair do not show the same sky",
     "crashed": "ended the process that read it, twice",
     "timeout": "took too long to decode",
 }
