@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import secrets
 import socket
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from study.errors import InputError
-from study.plan import Node, Placement, local_node
+from study.plan import Node, Placement, local_node, place
+
+if TYPE_CHECKING:
+    from study.config import Study
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -31,6 +37,7 @@ QUIET = {
     "GIT_PYTHON_REFRESH": "quiet",
 }
 SPARE_CPUS_PER_TRIAL = 1
+CAPACITY_S = 5.0
 
 
 def quiet_environment() -> None:
@@ -81,9 +88,46 @@ def start(address: str | None, placement: Placement | None) -> tuple[Node, ...]:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         hint = "" if protected() else "; if it asks for a token: RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or its file"
         raise InputError(f"--address {address}: no Ray cluster can be joined there: {reason}{hint}") from None
-    return tuple(
-        Node(n["Resources"].get("CPU", 0.0), n["Resources"].get("GPU", 0.0)) for n in ray.nodes() if n["Alive"]
-    )
+    return nodes()
+
+
+def nodes() -> tuple[Node, ...]:
+    """What the nodes that are alive now offer to Ray."""
+    import ray
+
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return tuple(Node(offer.get("CPU", 0.0), offer.get("GPU", 0.0)) for offer in alive)
+
+
+class Capacity:
+    """How many trials of a study the joined cluster has room for now: nodes may leave, and others join.
+
+    Parameters
+    ----------
+    study : Study
+        What its trials need.
+    say : callable
+        Told, in one line, when the room changes.
+    """
+
+    def __init__(self, study: Study, say: Callable[[str], None]):
+        self.study, self.say = study, say
+        self._asked = -math.inf
+        self._room = 0
+
+    def __call__(self) -> int:
+        """The number of trials; the cluster is asked every few seconds at most."""
+        if time.monotonic() - self._asked > CAPACITY_S:
+            there = nodes()
+            try:
+                room = place(self.study, there).concurrent
+            except InputError:
+                room = 0
+            if room != self._room and self._asked > -math.inf:
+                waits = "" if room else "; waiting for a node to join"
+                self.say(f"the cluster has {len(there)} node(s) now, with room for {room} trial(s) at once{waits}")
+            self._room, self._asked = room, time.monotonic()
+        return self._room
 
 
 def authenticate(address: str | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def search(
     *,
     tracker: Tracker,
     progress: Progress,
+    capacity: Callable[[], int] | None = None,
 ) -> None:
     """Run all trials that are not finished yet.
 
@@ -47,6 +49,8 @@ def search(
         Of the study; Tune's own files go to its `tune`.
     tracker, progress : Tracker, Progress
         Hear of every report.
+    capacity : callable or None
+        Trials that the cluster has room for now, in place of `placement.concurrent`.
 
     Raises
     ------
@@ -55,7 +59,7 @@ def search(
     """
     os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(placement.concurrent + 1))
     trainable = tune.with_resources(functools.partial(run_trial, settings=settings), {"node:__internal_head__": 0.001})
-    searcher = HistorySearch(study, history, folder / "trials")
+    searcher = HistorySearch(study, history, folder / "trials", capacity)
     halving = make_halving(study)
     if halving is not None:
         halving.replay(replayable(study, history))
@@ -69,7 +73,7 @@ def search(
                 spared=("baseline",) if study.scheduler.spare_baseline else (),
             ),
             num_samples=-1,
-            max_concurrent_trials=placement.concurrent,
+            max_concurrent_trials=None if capacity else placement.concurrent,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: f"trial_{trial.trial_id}",
         ),
