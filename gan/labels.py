@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_table(path: str | os.PathLike[str], key: str | None = None) -> pd.DataFrame:
-    """Read a CSV, TSV or parquet table; raises `DataError` if it cannot be read, is empty or has no column `key`."""
+def read_table(path: str | os.PathLike[str], key: str | None = None, *, what: str = "--table") -> pd.DataFrame:
+    """Read a CSV, TSV or parquet table; raises `DataError` if it cannot be read, is empty or has no column `key`.
+
+    Messages call it `what`.
+    """
     import pandas as pd
 
     path = Path(path)
@@ -23,13 +26,13 @@ def read_table(path: str | os.PathLike[str], key: str | None = None) -> pd.DataF
         else:
             table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", low_memory=False)
     except FileNotFoundError:
-        raise DataError(f"--table {path} does not exist") from None
+        raise DataError(f"{what} {path} does not exist") from None
     except (OSError, ValueError) as error:  # pandas' and pyarrow's parser errors are ValueErrors
-        raise DataError(f"--table {path} cannot be read: {error}") from None
+        raise DataError(f"{what} {path} cannot be read: {error}") from None
     if table.empty:
-        raise DataError(f"--table {path} has no rows")
+        raise DataError(f"{what} {path} has no rows")
     if key is not None and key not in table.columns:
-        raise DataError(f"--table {path} has no column {key!r}; it has {', '.join(map(str, table.columns))}")
+        raise DataError(f"{what} {path} has no column {key!r}; it has {', '.join(map(str, table.columns))}")
     return table
 
 

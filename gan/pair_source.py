@@ -131,7 +131,7 @@ def open_pair_table(
         The table cannot be read, or has no such column.
     """
     path = Path(path).expanduser().resolve()
-    table = read_table(path)
+    table = read_table(path, what="TABLE")
     first, second = columns or (_column(table, INPUT_COLUMNS), _column(table, TARGET_COLUMNS))
     for name in (first, second, *([zoom] if zoom else [])):
         if name not in table.columns:

@@ -120,8 +120,8 @@ def single_size(options: argparse.Namespace) -> int:
 class Bar:
     """A live line: done of total, images/s, time left, refused."""
 
-    def __init__(self, quiet: bool):
-        self._quiet = quiet
+    def __init__(self, quiet: bool, words: str = "preparing", unit: str = "images/s"):
+        self._quiet, self._words, self._unit = quiet, words, unit
         self._bar: Any = None
         self._start = (0, 0.0)
 
@@ -140,10 +140,10 @@ class Bar:
 
         self._start = (done, time.monotonic())
         self._bar = Progress(
-            TextColumn("preparing"),
+            TextColumn(self._words),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]} images/s"),
+            TextColumn(f"{{task.fields[rate]}} {self._unit}"),
             TextColumn("refused {task.fields[refused]}"),
             TimeRemainingColumn(),
             console=Console(stderr=True),

@@ -23,6 +23,11 @@ REASONS = {
     "duplicate-pixels": "the same prepared pixels as an earlier file",
     "no-counterpart": "one of the two images of a pair is missing",
     "not-registered": "the two images of a pair do not show the same sky",
+    "bad-position": "ra, dec or size is missing or out of range",
+    "duplicate-row": "a row of a table that is there twice",
+    "rejected": "the service refuses the request",
+    "no-coverage": "the survey has no image there",
+    "unanswered": "the service gave no usable answer",
     "crashed": "ended the process that read it, twice",
     "timeout": "took too long to decode",
 }
