@@ -41,7 +41,9 @@ def mend(folder: Path) -> list[str]:
         aside = folder / f"damaged-{newest.name}"
         shutil.rmtree(aside, ignore_errors=True)
         os.replace(newest, aside)
-        notes.append(f"{problem}; set aside as {aside.name}, the checkpoint before it is used")
+        notes.append(f"{problem}; set aside as {aside.name}; the checkpoint before it is used")
+    if notes and newest is None:
+        notes.append("no checkpoint is left: the trial begins anew")
     _prune(folder)
     (folder / CHECKPOINT_MANAGER_SNAPSHOT_FILENAME).unlink(missing_ok=True)
     return notes
