@@ -71,9 +71,9 @@ def lay(length: int, *, tile: int, overlap: int, multiple: int) -> Axis:
         The overlap leaves no room for a step.
     """
     tile = -(-tile // multiple) * multiple
-    if not 0 <= overlap <= tile // 2:
-        raise ValueError(f"overlap = {overlap}: expected 0 to {tile // 2}, half of the tile of {tile} px")
     if length <= tile:
         return Axis(length, -(-length // multiple) * multiple, (0,))
+    if not 0 <= overlap <= tile // 2:
+        raise ValueError(f"overlap = {overlap}: expected 0 to {tile // 2}, half of the tile of {tile} px")
     count = -(-(length - overlap) // (tile - overlap))
     return Axis(length, tile, tuple(int(s) for s in np.linspace(0, length - tile, count).round()))
