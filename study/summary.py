@@ -109,6 +109,6 @@ def show(console: Console, study: Study, rows: list[TrialRow], folder: Path, *, 
 
 def _print_whole(console: Console, table: Table) -> None:
     """Print a table at its own width: in a file, or a narrow terminal, cut cells would hide the numbers."""
-    wide = Console(file=console.file, width=max(console.width, 240), force_terminal=console.is_terminal)
+    wide = Console(file=console.file, width=max(console.width, 1000), force_terminal=console.is_terminal)
     width = Measurement.get(wide, wide.options, table).maximum
     Console(file=console.file, width=max(console.width, width), force_terminal=console.is_terminal).print(table)
