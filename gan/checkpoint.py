@@ -244,7 +244,7 @@ def _load_network(path: str | os.PathLike[str], wanted: str) -> tuple[Network, M
 def check_fit(config: ModelConfig, weights: dict[str, torch.Tensor], path: str | os.PathLike[str]) -> None:
     """As `fill`, before anything is built: a forged config could ask for more memory than there is."""
     with torch.device("meta"), expected_content(path):
-        _compare(build(config)[0].state_dict(), weights, path)
+        compare(build(config)[0].state_dict(), weights, path)
 
 
 def fill(network: nn.Module, weights: dict[str, torch.Tensor], path: str | os.PathLike[str]) -> None:
@@ -257,11 +257,12 @@ def fill(network: nn.Module, weights: dict[str, torch.Tensor], path: str | os.Pa
     """
     own = network.state_dict()
     with expected_content(path):
-        _compare(own, weights, path)
+        compare(own, weights, path)
         network.load_state_dict(own | weights)
 
 
-def _compare(own: dict[str, torch.Tensor], weights: dict[str, torch.Tensor], path: str | os.PathLike[str]) -> None:
+def compare(own: dict[str, torch.Tensor], weights: dict[str, torch.Tensor], path: str | os.PathLike[str]) -> None:
+    """Raise `CheckpointError` unless the names and shapes of `weights` are those of a network's `own`."""
     counters = {key for key in own if key.endswith("num_batches_tracked")}
     problems = [f"{key} is missing" for key in own if key not in weights and key not in counters]
     problems += [f"{_shown(key)} is unknown" for key in weights if key not in own]

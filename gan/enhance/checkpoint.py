@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gan.checkpoint import CheckpointError, fill, load, read, save
-from gan.config import FieldError
+from gan.checkpoint import CheckpointError, compare, expected_content, fill, load, read, save
 from gan.enhance.config import UNetConfig, critic_from_dict, model_from_dict, train_from_dict
 from gan.enhance.training import EnhanceTrainer, World
 from gan.enhance.unet import UNet, unet
@@ -34,20 +33,12 @@ def resume(
         As `gan.checkpoint.read`; or the file is not of an enhancer, or of another number of pairs.
     """
     state = _enhancer_state(path)
-    trainer = EnhanceTrainer(
-        model_from_dict(state["model"]),
-        critic_from_dict(state["critic_model"]),
-        train_from_dict(state["train"]),
-        inputs,
-        targets,
-        device=device,
-        world=world,
-        threads=threads,
-    )
-    try:
+    with expected_content(path):
+        model, critic = model_from_dict(state["model"]), critic_from_dict(state["critic_model"])
+        train = train_from_dict(state["train"])
+    trainer = EnhanceTrainer(model, critic, train, inputs, targets, device=device, world=world, threads=threads)
+    with expected_content(path):
         trainer.load_state_dict(state)
-    except FieldError as error:
-        raise CheckpointError(f"{path}: {error}") from None
     return trainer
 
 
@@ -60,15 +51,19 @@ def load_enhancer(path: str | os.PathLike[str]) -> tuple[UNet, UNetConfig]:
         As `gan.checkpoint.read`; or the file is not of an enhancer.
     """
     state = _enhancer_state(path)
-    config = model_from_dict(state["model"])
+    with expected_content(path):
+        config, weights = model_from_dict(state["model"]), state["average"] or state["generator"]
+        with torch.device("meta"):
+            compare(unet(config).state_dict(), weights, path)
     network = unet(config)
-    fill(network, state["average"] or state["generator"], path)
+    fill(network, weights, path)
     return network.eval(), config
 
 
 def _enhancer_state(path: str | os.PathLike[str]) -> dict[str, Any]:
     state = read(path)
     if state.get("kind") != "enhancer":
-        family = state.get("model", {}).get("family", "unknown")
+        with expected_content(path):
+            family = str(state["model"]["family"])[:60]
         raise CheckpointError(f"{path}: a checkpoint of a {family} galaxy GAN, an enhancer is needed")
     return state

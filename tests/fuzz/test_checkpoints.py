@@ -14,6 +14,9 @@ import torch
 from gan import checkpoint
 from gan.checkpoint import CheckpointError
 from gan.config import ModelConfig, TrainConfig
+from gan.enhance.checkpoint import load_enhancer
+from gan.enhance.config import CriticConfig, EnhanceTrainConfig, UNetConfig
+from gan.enhance.training import EnhanceTrainer
 from gan.models import build
 from gan.training import Trainer
 
@@ -42,7 +45,16 @@ def trained(model=MODEL, **train):
 
 @pytest.fixture(scope="module")
 def trainers():
-    return {"dcgan": trained(), "average": trained(ema_decay=0.9), "stackgan": trained(STAGE2)}
+    enhancer = EnhanceTrainer(
+        UNetConfig(image_size=16, depth=1, width=2), CriticConfig(width=2), EnhanceTrainConfig(batch_size=4),
+        IMAGES[16], IMAGES[16], device="cpu", threads=1,
+    )  # fmt: skip
+    return {
+        "dcgan": trained(),
+        "average": trained(ema_decay=0.9),
+        "stackgan": trained(STAGE2),
+        "enhancer": enhancer,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +81,12 @@ def files(contents):
 
 def outcome(path, trainers, rng):
     """How many of the ways to open a file took it; any error but `CheckpointError` is one of ours."""
-    trainer = copy.copy(trainers[rng.choice(["dcgan", "average", "stackgan"])])
+    trainer = copy.copy(trainers[rng.choice(list(trainers))])
     ways = [
         checkpoint.read,
         checkpoint.load_generator,
         checkpoint.load_enlarger,
+        load_enhancer,
         lambda path: checkpoint.load(trainer, path),
         lambda path: checkpoint.resume(path, IMAGES, device="cpu", threads=1),
     ]
@@ -107,7 +120,7 @@ def forged(content, rng):
                 del home[key]
             case 3:
                 home[[f"{key}x", 7, None, "main.0.weight"][rng.integers(4)]] = home.pop(key)
-            case 4 if isinstance(home[key], torch.Tensor) and home[key].ndim:
+            case 4 if isinstance(home[key], torch.Tensor) and home[key].ndim and not home[key].is_sparse:
                 home[key] = home[key][..., :1] if rng.random() < 0.5 else home[key].double()[None]
     if isinstance(content.get("state"), dict):
         with contextlib.suppress(RuntimeError):  # a tensor without a checksum

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -99,13 +100,14 @@ def test_a_node_without_the_shared_storage_stops_the_study(tmp_path):
     results = tmp_path / "results"
     results.mkdir()
     port, environment = 26379, {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+    sockets = tempfile.mkdtemp(prefix="r", dir="/tmp")  # their paths must be short
     ray = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--num-cpus=1"]
-    head = [*ray, "--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={tmp_path}/r"]
+    head = [*ray, "--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={sockets}"]
     mount = f"mount -t tmpfs none {results} && exec {' '.join(ray)} --address=127.0.0.1:{port}"
     nodes = [subprocess.Popen(head, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)]
     try:
-        _until(port, environment, 1)
         apart = ["unshare", "--mount", "sh", "-c", mount]
+        _until(port, environment, 1)
         nodes.append(subprocess.Popen(apart, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         _until(port, environment, 2)
         command = [
@@ -129,18 +131,20 @@ def test_a_node_without_the_shared_storage_stops_the_study(tmp_path):
         for node in reversed(nodes):
             node.terminate()
             node.wait(60)
+        shutil.rmtree(sockets, ignore_errors=True)
 
 
 def _until(port, environment, count):
     """Wait until the cluster has so many nodes."""
     script = f"""
-import ray, time
-for _ in range(120):
+import ray, socket, time
+while True:
     try:
-        ray.init(address="127.0.0.1:{port}", log_to_driver=False, logging_level="CRITICAL")
+        socket.create_connection(("127.0.0.1", {port})).close()
         break
-    except ConnectionError:
-        time.sleep(2)
+    except OSError:
+        time.sleep(0.5)
+ray.init(address="127.0.0.1:{port}", log_to_driver=False, logging_level="CRITICAL")
 while sum(node["Alive"] for node in ray.nodes()) < {count}:
     time.sleep(0.5)
 """
