@@ -15,11 +15,14 @@ def resolve_device(device: torch.device | str | None) -> torch.device:
     Raises
     ------
     FieldError
-        A GPU is asked for and there is none.
+        A GPU is asked for and there is none, or that is no name of a device.
     """
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    chosen = torch.device(device)
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise FieldError("device", str(device), "cpu, cuda or cuda:N") from None
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise FieldError("device", str(device), "cpu: this machine has no CUDA device that PyTorch can use")
     return chosen
