@@ -181,6 +181,6 @@ class Enhanced(Kind):
         """See `Kind`."""
         return f"final: best checkpoint judged on {count:,} pairs that chose nothing; the columns beside it are of them"
 
-    def use(self, checkpoint: Path) -> str:
+    def use(self, study: Any, checkpoint: Path) -> str:
         """See `Kind`."""
         return f"Enhance images:  python -m study.enhance IMAGES --model {checkpoint} --out enhanced"

@@ -100,7 +100,7 @@ class Kind(Protocol):
     def final_note(self, count: int) -> str:
         """What the column `final` of the ranked table is."""
 
-    def use(self, checkpoint: Path) -> str:
+    def use(self, study: Any, checkpoint: Path) -> str:
         """What to do with the best checkpoint: a label and a command."""
 
 
@@ -245,6 +245,9 @@ class Drawn(Kind):
         """See `Kind`."""
         return f"final: best checkpoint judged again with {count:,} new galaxies; floors of that column"
 
-    def use(self, checkpoint: Path) -> str:
-        """See `Kind`."""
-        return f"Make galaxies:   python -m study.generate --model {checkpoint} -n 1000 --out galaxies"
+    def use(self, study: Any, checkpoint: Path) -> str:
+        """See `Kind`: an enlarger needs a first stage, its study's or one of the user's."""
+        model = f"--model {checkpoint}"
+        if study.model.family == "stackgan":
+            model = f"--model {study.objective.stage1 or 'STAGE1'} --enlarge {checkpoint}"
+        return f"Make galaxies:   python -m study.generate {model} -n 1000 --out galaxies"

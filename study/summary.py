@@ -102,7 +102,7 @@ def show(console: Console, study: Study, rows: list[TrialRow], folder: Path, *, 
         settings = ", ".join(f"{path} = {setting(study, leader, path)}" for path in varying(study, rows))
         line(f"\nBest settings:   {settings or 'as in the file'}")
         line(f"Best checkpoint: {best}")
-        line(study.kind.use(best))
+        line(study.kind.use(study, best))
     line(f"Full report:     python -m study.report {folder}")
     line(f"Compare trials:  {ui}")
 
