@@ -108,23 +108,34 @@ def _best(fixed: Image.Image, moving: Image.Image, zooms: list[float], *, upsamp
 def _at(zoom: float, prepared: np.ndarray, moving: Image.Image, upsample: int) -> Registration:
     """The best shift at one scale, to 1/upsample px, and how well the images then agree."""
     from scipy.ndimage import shift as shifted
+    from scipy.signal.windows import tukey
     from skimage.registration import phase_cross_correlation
 
-    side, scaled = len(prepared), round(moving.width * zoom)
-    zoom = scaled / moving.width
-    if scaled < LEAST_OVERLAP * side:
+    side = len(prepared)
+    covered = min(side, math.floor(moving.width * zoom))
+    covered -= (side - covered) % 2  # so that both centres fall on the same place
+    if covered < LEAST_OVERLAP * side:
         return Registration(zoom, 0.0, 0.0, -1.0)
-    image = _features(np.asarray(moving.resize((scaled, scaled), Image.Resampling.LANCZOS)))
-    frame, low, high = _framed(image, side)
-    shift, _, _ = phase_cross_correlation(prepared, frame, upsample_factor=upsample, normalization=None)
-    dy, dx = (float(value) for value in shift)
-    offset = (side - scaled) // 2 - (side - scaled) / 2  # an odd difference puts the centre half a pixel off
-    rows, columns = (slice(max(0, math.ceil(low + d)), min(side, math.floor(high + d))) for d in (dy, dx))
-    if rows.stop - rows.start < LEAST_OVERLAP * side or columns.stop - columns.start < LEAST_OVERLAP * side:
-        return Registration(zoom, dx + offset, dy + offset, -1.0)
-    moved = shifted(frame, (dy, dx), order=1) if upsample > 1 else np.roll(frame, (round(dy), round(dx)), (0, 1))
-    agreement = float(np.corrcoef(moved[rows, columns].ravel(), prepared[rows, columns].ravel())[0, 1])
-    return Registration(zoom, dx + offset, dy + offset, agreement if math.isfinite(agreement) else -1.0)
+    edges = ((moving.width - covered / zoom) / 2, (moving.width + covered / zoom) / 2)
+    box = (max(edges[0], 0.0), max(edges[0], 0.0), min(edges[1], moving.width), min(edges[1], moving.width))
+    image = _features(np.asarray(moving.resize((covered, covered), Image.Resampling.LANCZOS, box=box)))
+    low = (side - covered) // 2
+    high = low + covered
+    frame = np.pad(image, low)
+    dy, dx = phase_cross_correlation(prepared, frame, normalization=None)[0]
+    rows, columns = (slice(max(0, low + round(d)), min(side, high + round(d))) for d in (dy, dx))
+    if min(rows.stop - rows.start, columns.stop - columns.start) < LEAST_OVERLAP * side:
+        return Registration(zoom, float(dx), float(dy), -1.0)
+    upon = prepared[rows, columns]
+    moved = np.roll(frame, (round(dy), round(dx)), (0, 1))[rows, columns]
+    if upsample > 1:  # once more where both are, without the edges, which pull at the peak
+        window = np.outer(tukey(upon.shape[0], 0.3), tukey(upon.shape[1], 0.3))
+        tapered = [(part - part.mean()) * window for part in (upon, moved)]
+        rest = phase_cross_correlation(*tapered, upsample_factor=upsample, normalization=None)[0]
+        if np.abs(rest).max() < 3:
+            moved, dy, dx = shifted(moved, rest, order=3, mode="nearest"), dy + rest[0], dx + rest[1]
+    agreement = float(np.corrcoef(moved.ravel(), upon.ravel())[0, 1])
+    return Registration(zoom, float(dx), float(dy), agreement if math.isfinite(agreement) else -1.0)
 
 
 def _features(grey: np.ndarray) -> np.ndarray:
@@ -135,12 +146,3 @@ def _features(grey: np.ndarray) -> np.ndarray:
     smooth -= np.median(smooth)
     noise = 1.4826 * float(np.median(np.abs(smooth))) or 0.5
     return np.arcsinh(np.maximum(smooth / (3 * noise), 0))
-
-
-def _framed(image: np.ndarray, side: int) -> tuple[np.ndarray, int, int]:
-    """An image centred in a frame of `side` px, cut or with nothing around it, and where it begins and ends there."""
-    frame = np.zeros((side, side), np.float32)
-    start = (side - image.shape[0]) // 2
-    low, high = max(start, 0), min(start + image.shape[0], side)
-    frame[low:high, low:high] = image[low - start : high - start, low - start : high - start]
-    return frame, low, high
