@@ -166,20 +166,29 @@ def degrade(
     blur = math.sqrt(drawn.seeing**2 - drawn.deep_seeing**2) / FWHM / deep_pixel
     step = settings.pixel / deep_pixel
     count = math.ceil(drawn.field / settings.pixel + 1)
-    margin = math.ceil(2 * step) + 1
+    across, down = (_overlaps(side, -phase * step, step, count) for phase in (drawn.dx, drawn.dy))
     out = np.empty((size, size, 3), np.float32)
     for band in range(3):
         blurred = gaussian_filter(light[..., band], blur, mode="nearest") if blur > 0 else light[..., band]
-        padded = Image.fromarray(np.pad(blurred, margin, mode="edge"))
-        left, top = margin - drawn.dx * step, margin - drawn.dy * step
-        box = (left, top, left + count * step, top + count * step)
-        method = Image.Resampling.BOX if step >= 1 else Image.Resampling.BILINEAR
-        pixels = np.asarray(padded.resize((count, count), method, box=box)).copy()
+        pixels = down @ blurred @ across.T
         pixels += noise[band] * rng.standard_normal(pixels.shape, np.float32)
         width = side / step
         frame = (drawn.dx, drawn.dy, drawn.dx + width, drawn.dy + width)
         out[..., band] = np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC, box=frame))
     return stretch(out, settings.softening)
+
+
+def _overlaps(side: int, start: float, step: float, count: int) -> np.ndarray:
+    """Share of each of `count` coarse pixels that each of `side` fine ones covers, (count, side) float32.
+
+    The coarse ones are `step` fine ones wide and begin at `start`; what lies outside counts as the outermost pixel.
+    """
+    edges = start + step * np.arange(count + 1)
+    fine = np.arange(side + 1, dtype=np.float64)
+    fine[0], fine[-1] = min(-1.0, edges[0]), max(side + 1.0, edges[-1])
+    low = np.maximum(edges[:-1, None], fine[None, :-1])
+    high = np.minimum(edges[1:, None], fine[None, 1:])
+    return (np.maximum(high - low, 0) / step).astype(np.float32)
 
 
 def stretch(light: np.ndarray, softening: float) -> np.ndarray:
