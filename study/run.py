@@ -202,7 +202,7 @@ def _run(
         if options.finish:
             close_unfinished(history)
         send_missing(study, history, folder.trials, tracker)
-        if not options.address:
+        if not options.address and not folder.state.get("ended"):
             cluster.start(None, placement)
         listen()
         cluster.silence()
