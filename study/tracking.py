@@ -328,8 +328,9 @@ class Tracker:
             except Exception as error:
                 if self._stop_retrying.is_set() or not _may_pass(error) or (attempt >= TRIES and self._answers()):
                     self.unsent += 1
-                    reason = scrubbed((str(error).splitlines() or [""])[0], self.uri)[:300]
-                    log.warning("MLflow refused '%s': %s", what, reason)
+                    if not self._stop_retrying.is_set():
+                        reason = scrubbed((str(error).splitlines() or [""])[0], self.uri)[:300]
+                        log.warning("MLflow refused '%s': %s", what, reason)
                     return
                 if not self._away and attempt > 1:
                     self._away = True
