@@ -38,6 +38,7 @@ QUIET = {
 }
 SPARE_CPUS_PER_TRIAL = 1
 CAPACITY_S = 5.0
+OPEN = "this cluster asks for no token: whoever reaches its ports can run code as you (docs/security.md)"
 
 
 def quiet_environment() -> None:
