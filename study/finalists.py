@@ -15,8 +15,9 @@ import numpy as np
 from gan.config import ModelConfig
 from study.config import Study
 from study.drawing import Drawing, input_size, load_indices
-from study.evaluate import Reference, atomically, judge, objectives, write_evaluation
+from study.evaluate import Reference, atomically, judge
 from study.galaxies import Galaxies
+from study.mirror import address_of, fetched
 from study.results import TrialRow
 
 MEMORISATION_IMAGES = 2000
@@ -31,7 +32,7 @@ class CheckpointGalaxies:
     Attributes
     ----------
     path : str
-        A checkpoint that all nodes see.
+        A checkpoint that all nodes see, or its address in a store.
     count : int
         Galaxies in all.
     seed : int
@@ -59,7 +60,7 @@ def _load(path: str, takes_images: bool) -> Any:
     """The checkpoint's generator, read once per process."""
     from gan.checkpoint import load_enlarger, load_generator
 
-    return (load_enlarger if takes_images else load_generator)(path)[0]
+    return (load_enlarger if takes_images else load_generator)(fetched(path))[0]
 
 
 def reference_of(study: Study, galaxies: Galaxies, catalogue: Any) -> Reference:
@@ -73,15 +74,13 @@ def reference_of(study: Study, galaxies: Galaxies, catalogue: Any) -> Reference:
 def judge_finalists(
     study: Study,
     rows: list[TrialRow],
-    reference: Reference,
     folder: Path,
     *,
-    settings: dict[str, Any],
-    cpus: int,
+    judge: Callable[[TrialRow, Path], tuple[Any, int]],
     done: Callable[[TrialRow, dict[str, float]], None],
     say: Callable[[str], None],
 ) -> None:
-    """Evaluate the best checkpoint of each of the best trials with `objective.final_samples` galaxies.
+    """Judge the best checkpoint of each of the best trials once more.
 
     Parameters
     ----------
@@ -89,18 +88,14 @@ def judge_finalists(
         Best first.
     folder : Path
         Of the study; results go to its `finalists`, and one that is there already is kept.
-    settings : dict
-        From `study.trial.job_settings`.
-    cpus : int
-        Of the cluster.
+    judge : callable
+        From `study.kinds.Kind.final_judge`.
     done : callable
         Called with each finalist and its metrics.
     say : callable
         Told of a checkpoint that is damaged; the trial's next best one is judged in its place.
     """
-    from eval.stage import measure_source
-
-    left = study.objective.finalists
+    left, kind = study.objective.finalists, study.kind
     for row in rows:
         if left == 0:
             return
@@ -109,23 +104,45 @@ def judge_finalists(
             left -= 1
             continue
         best = _best_whole(row, say)
-        if row.ending == "failed" or best is None:
+        path = row.checkpoint(best["epoch"]) if best is not None else None
+        if row.ending == "failed" or best is None or path is None:
             continue
         left -= 1
-        path = row.checkpoint(best["epoch"])
+        evaluation, count = judge(row, path)
+        values = kind.objectives(evaluation.metrics, study.objective.metrics)
+        facts = {"trial": row.name, "epoch": best["epoch"], "objective": values[study.objective.metrics[0]]}
+        facts |= {"time": time.time(), "objectives": values, "samples": count, "checkpoint": str(path)}
+        kind.write_evaluation(evaluation, target, facts)
+        done(row, evaluation.metrics)
+
+
+def galaxies_judge(
+    study: Study, reference: Reference, settings: dict[str, Any], cpus: int
+) -> Callable[[TrialRow, Path], tuple[Any, int]]:
+    """Judge with `objective.final_samples` galaxies of a fresh seed, measured over all CPUs of the cluster.
+
+    Parameters
+    ----------
+    settings : dict
+        From `study.trial.job_settings`.
+    cpus : int
+        Of the cluster.
+    """
+
+    def judge_one(row: TrialRow, path: Path) -> tuple[Any, int]:
+        from eval.stage import measure_source
+
         model, _ = study.configure(row.point, row.seed)
         drawing = Drawing(settings["set"], settings["split"], model, settings["stage1"])
         count = drawing.count(study.objective.final_samples or study.objective.samples)
-        source = CheckpointGalaxies(str(path), count, row.seed + FRESH_SEED, drawing)
+        source = CheckpointGalaxies(address_of(settings, path), count, row.seed + FRESH_SEED, drawing)
         catalogue = measure_source(source, engine=study.objective.engine, cpus=cpus).catalogue()
         images = source.images(0, min(count, MEMORISATION_IMAGES))
         evaluation = judge(images, catalogue, reference)
         evaluation.metrics.update(memorisation_metrics(images, settings, model))
-        values = objectives(evaluation.metrics, study.objective.metrics)
-        facts = {"trial": row.name, "epoch": best["epoch"], "objective": values[study.objective.metrics[0]]}
-        facts["time"] = time.time()
-        write_evaluation(evaluation, target, {**facts, "objectives": values, "samples": count, "checkpoint": str(path)})
-        done(row, evaluation.metrics)
+        return evaluation, count
+
+    return judge_one
 
 
 def _best_whole(row: TrialRow, say: Callable[[str], None]) -> dict[str, Any] | None:

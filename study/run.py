@@ -21,6 +21,9 @@ from study.faults import storage_fault
 
 quiet_environment()
 
+SPARE_FINALISTS = 2
+"""Trials more than finalists whose checkpoints are fetched from a store, should one be damaged."""
+
 SHORT_PATIENCE_S = 10.0
 """For MLflow, when a study is interrupted: `--resume` sends what is missing."""
 
@@ -45,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--resume", action="store_true", help="continue a study that was interrupted")
     p.add_argument("--finish", action="store_true", help="with --resume: train no more, judge what there is")
     p.add_argument("--results", default="results", metavar="DIR", help="folder of all studies (default: results)")
+    p.add_argument("--storage", metavar="URI", help="s3://BUCKET/FOLDER: for nodes that share no disk")
     p.add_argument("--address", metavar="ADDRESS", help="join a running Ray cluster (`auto`: the one on this machine)")
     p.add_argument("--tracking-uri", metavar="URI", help="MLflow store (default: sqlite in the results folder)")
     return p  # fmt: skip
@@ -98,38 +102,24 @@ def _interrupt(*_: Any) -> None:
 
 def dry_run(study: Study, options: argparse.Namespace, console: Console) -> int:
     """Print the plan; says what would stop a real run."""
-    from study import galaxies, plan
+    from study import plan
 
-    galaxies.check_networks(study)
-    problems = [p for p in [galaxies.missing(study)] if p]
+    study.kind.check_networks(study)
+    problems = [p for p in [study.kind.missing(study)] if p]
     placement = None
     nodes = (plan.local_node(),)
     try:
         placement = plan.place(study, nodes)
     except InputError as error:
         problems.append(str(error))
-    described, images = _galaxies_line(study, problems)
+    described, images = study.kind.expected(study, problems)
     calibrated = placement or plan.Placement(1, max(1, int(study.resources.cpus_per_worker)), nodes)
-    cost = plan.calibrate(study, calibrated)
+    cost = study.kind.calibrate(study, calibrated)
     seconds = plan.expected_seconds(study, calibrated, cost, images)
     show_plan(console, plan.rows(study, placement, described, seconds, cost))
     for problem in problems:
         console.print(f"a real run would stop: {problem}", style="yellow", markup=False, soft_wrap=True)
     return EXIT_OK
-
-
-def _galaxies_line(study: Study, problems: list[str]) -> tuple[str, int]:
-    """The plan's line on galaxies, and how many to train on; the paper's number where the set is not there."""
-    from study.galaxies import MOST_HELD_OUT, SYNTHETIC
-
-    count, name = study.data.synthetic_count, "synthetic galaxies, drawn when the study starts"
-    if study.data.set != SYNTHETIC:
-        from gan.data import GalaxySet
-
-        count = 61_578 if problems and "data" in problems[0] else len(GalaxySet.open(study.data.set))
-        name = f"{study.data.set}" + (" (absent: the paper's 61,578 assumed)" if problems and count == 61_578 else "")
-    held = study.data.held_out or min(study.objective.samples, int(count * MOST_HELD_OUT))
-    return f"{name}: {count - held:,} to train on, {held:,} held out as reference", count - held
 
 
 def show_plan(console: Console, rows: list[tuple[str, str]]) -> None:
@@ -143,36 +133,56 @@ def show_plan(console: Console, rows: list[tuple[str, str]]) -> None:
 
 def run(study: Study, options: argparse.Namespace, console: Console, command: str) -> int:
     """Run or continue a study."""
-    from study import cluster, galaxies, plan
+    from study import cluster, plan
+    from study.credentials import tracking_uri, without_password
+    from study.mirror import bring
     from study.store import StudyFolder
     from study.tracking import check_reachable, default_uri
 
     started = time.time()
     folder = StudyFolder(Path(options.results), study)
     folder.check_writable()
-    galaxies.check_networks(study)
-    problem = galaxies.missing(study)
+    study.kind.check_networks(study)
+    problem = study.kind.missing(study)
     if problem:
         raise InputError(problem)
-    uri = options.tracking_uri or folder.saved("tracking_uri")
-    if uri:
+    folder.mirror = bring(options.storage, folder.path)
+    embedded = default_uri(folder.results)
+    uri = tracking_uri(options.tracking_uri, folder.saved("tracking_uri"), embedded)
+    if uri != embedded:
         check_reachable(uri)
     nodes = cluster.start(options.address, None) if options.address else (plan.local_node(),)
+    if options.address and not cluster.protected():
+        console.print(cluster.OPEN, markup=False, soft_wrap=True)
     placement = plan.place(study, nodes)
     if study.smoke:
         console.print("smoke run: synthetic galaxies, everything shrunk; runs are tagged `smoke`, numbers mean nothing")
     folder.check(resume=options.resume, command=command)
-    material = galaxies.open_galaxies(study, folder.cache)
+    if options.address:
+        preflight(study, options)
+    material = study.kind.open(study, folder.cache)
     folder.open()
     if folder.state.setdefault("content", material.content) != material.content:
         folder.release()
-        raise InputError(f"--resume: the galaxy set {material.path} is not the one that the study was begun with")
+        raise InputError(f"--resume: the set {material.path} is not the one that the study was begun with")
     try:
-        uri = uri or default_uri(folder.results)
-        folder.save(tracking_uri=uri)
+        folder.save(tracking_uri=without_password(uri))
         return _run(study, options, console, folder, material, placement, uri, started)
     finally:
         folder.release()
+
+
+def preflight(study: Study, options: argparse.Namespace) -> None:
+    """Refuse a cluster with nodes that cannot take trials."""
+    from study.preflight import check_cluster
+    from study.worker import logical_gpus
+
+    results = None if options.storage else Path(options.results).resolve()
+    own = study.data.set if results and study.data.set != "synthetic" else None
+    files = [Path(own).resolve() / "manifest.json"] if own else []
+    check_cluster(
+        options.address, results, files=files, gpus=study.resources.gpus_per_worker > 0 and not logical_gpus()
+    )
 
 
 def _run(
@@ -182,6 +192,7 @@ def _run(
     from study import cluster, plan
     from study.catch_up import send_missing
     from study.evaluate import atomically
+    from study.mirror import send_inputs
     from study.search import close_unfinished, finished, open_history
     from study.tracking import CLOSE_TIMEOUT_S, Tracker, environment_json, without_password
 
@@ -196,6 +207,7 @@ def _run(
     tracker = Tracker(uri, study, folder.state["study_id"], folder.results / "artifacts", say)
     facts = environment_json()
     atomically(folder.path / "environment.json", lambda path: path.write_text(facts))
+    send_inputs(folder.mirror, material.path, study.kind.settings(study).get("stage1"))
     tracker.start({"study.yaml": study.as_yaml(), "environment.json": facts})
     status, patience = "KILLED", SHORT_PATIENCE_S
     try:
@@ -209,7 +221,8 @@ def _run(
         show_plan(console, plan.rows(study, placement, material.describe(), None, None))
         _say_if_long(study, console, placement, material)
         if not options.finish and len(finished(history)) < study.trials:
-            _search(study, history, folder, material, placement, tracker, console)
+            capacity = cluster.Capacity(study, say) if options.address else None
+            _search(study, history, folder, material, placement, tracker, console, capacity)
         _finish(study, history, folder, material, reference, placement, tracker, console)
         status, patience = "FINISHED", CLOSE_TIMEOUT_S
     finally:
@@ -221,6 +234,8 @@ def _run(
                 "the results folder holds everything, and --resume sends it"
             )
     folder.save(ended=time.time(), unsent=unsent)
+    if folder.mirror:
+        folder.mirror.push_driver()
     console.print(f"\ntook {plan.duration(time.time() - started)}")
     return _show_end(study, history, console, folder, uri)
 
@@ -231,14 +246,13 @@ def _prepare(study: Study, console: Console, folder: Any, material: Any) -> Any:
 
     from eval.catalogue import write_catalogue
     from study.evaluate import atomically
-    from study.galaxies import reference_catalogue
 
     path = folder.path / "split.npz"
     if not path.exists():
 
         def write(partial: Path) -> None:
             with open(partial, "wb") as file:
-                np.savez(file, train=material.train, reference=material.reference)
+                np.savez(file, **material.parts)
 
         atomically(path, write)
     with console.status("measuring the reference galaxies") as status:
@@ -246,15 +260,16 @@ def _prepare(study: Study, console: Console, folder: Any, material: Any) -> Any:
         def progress(done: int, total: int) -> None:
             status.update(f"measuring the reference galaxies: {done:,} of {total:,}")
 
-        catalogue = reference_catalogue(study, material, folder.cache, progress)
-    write_catalogue(catalogue, folder.path / "reference.parquet")
+        catalogue = study.kind.measure_reference(study, material, folder.cache, progress)
+    if catalogue is not None:
+        write_catalogue(catalogue, folder.path / "reference.parquet")
     return catalogue
 
 
 def _say_if_long(study: Study, console: Console, placement: Any, material: Any) -> None:
     from study import plan
 
-    cost = plan.calibrate(study, placement)
+    cost = study.kind.calibrate(study, placement)
     seconds = plan.expected_seconds(study, placement, cost, len(material.train))
     console.print(f"expected time: about {plan.duration(seconds)}")
     if seconds > plan.UNREASONABLE_S:
@@ -264,21 +279,23 @@ def _say_if_long(study: Study, console: Console, placement: Any, material: Any) 
 
 
 def _search(
-    study: Study, history: Any, folder: Any, material: Any, placement: Any, tracker: Any, console: Console
-) -> None:
+    study: Study, history: Any, folder: Any, material: Any, placement: Any, tracker: Any, console: Console,
+    capacity: Any,
+) -> None:  # fmt: skip
     from study.progress import Progress
     from study.results import progress_counts
     from study.search_loop import search
 
     settings = _settings(study, folder, material, placement)
-    with Progress(console, study.trials, progress_counts(history)) as progress:
-        search(study, history, settings, placement, folder.path, tracker=tracker, progress=progress)
+    with Progress(console, study.trials, progress_counts(history)) as shown:
+        search(study, history, settings, placement, folder.path, tracker=tracker, progress=shown, capacity=capacity)
 
 
 def _settings(study: Study, folder: Any, material: Any, placement: Any) -> dict[str, Any]:
     from study.trial import job_settings
 
-    return job_settings(
+    storage = folder.mirror and folder.mirror.uri
+    return {"storage": storage} | job_settings(
         study,
         galaxy_set=material.path,
         split=folder.path / "split.npz",
@@ -299,28 +316,29 @@ def _finish(
     console: Console,
 ) -> None:
     """Judge the finalists, keep the best checkpoint, hand both to MLflow."""
-    from study.evaluate import objectives
-    from study.finalists import judge_finalists, keep_best, reference_of
-    from study.pictures import draw_histograms
+    from study.finalists import judge_finalists, keep_best
+    from study.mirror import bring_best
     from study.results import collect
 
     def done(row: Any, metrics: dict[str, float]) -> None:
         share, expected = (metrics.get(f"memorisation/in_training{k}") for k in ("", "_expected"))
         copied = f", nearest real image is a training one for {share:.1%} (expected {expected:.1%})" if expected else ""
-        objective = objectives(metrics, study.objective.metrics)[study.objective.metrics[0]]
-        console.print(f"finalist {row.name}: objective {objective:.3f}{copied}")
+        name = study.objective.metrics[0]
+        value = study.kind.shown(name, study.kind.objectives(metrics, (name,))[name])
+        console.print(f"finalist {row.name}: {name} {value:.3f}{copied}")
 
     rows = collect(study, history, folder.path)
+    bring_best(folder.mirror, rows[: study.objective.finalists + SPARE_FINALISTS])
     with console.status("judging the finalists"):
         cpus = int(sum(node.cpus for node in placement.nodes))
-        reference = reference_of(study, material, catalogue)
         settings = _settings(study, folder, material, placement)
-        judge_finalists(study, rows, reference, folder.path, settings=settings, cpus=cpus, done=done, say=console.print)
+        judge = study.kind.final_judge(study, material, catalogue, settings, cpus)
+        judge_finalists(study, rows, folder.path, judge=judge, done=done, say=console.print)
     rows = collect(study, history, folder.path)
     for row in rows:
         if row.final is not None:
             home = folder.path / "finalists" / row.name
-            draw_histograms(home, study)
+            study.kind.draw(home, study)
             files = {f"final/{p.name}": p for p in sorted(home.iterdir()) if p.suffix in (".png", ".json", ".parquet")}
             found = {f"final/{k}": v for k, v in row.final["metrics"].items()}
             tracker.log_files(row.name, files, found, found=row.final.get("time", 0.0))

@@ -14,6 +14,7 @@ from typing import Any
 from study.config import Study
 from study.errors import InputError
 from study.evaluate import atomically
+from study.mirror import Mirror
 
 STATE = "state.json"
 
@@ -36,6 +37,7 @@ class StudyFolder:
         self.database = self.path / "optuna.db"
         self.cache = self.results / ".cache"
         self.state: dict[str, Any] = {}
+        self.mirror: Mirror | None = None
         self._lock: Any = None
 
     @property

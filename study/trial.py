@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from study.faults import storage_fault
+from study.mirror import begin, join, receive, share
 from study.trial_folder import KEPT, mend
 
 MAX_WORKER_FAILURES = 3
@@ -33,7 +34,10 @@ def run_trial(config: dict[str, Any], settings: dict[str, Any]) -> None:
     import ray.tune
 
     try:
-        notes = mend(Path(settings["folder"]) / config["name"])
+        folder = Path(settings["folder"]) / config["name"]
+        begin(settings, config["name"])
+        notes = mend(folder)
+        share(settings, folder, exact=True)
         _trainer(config, settings, notes).fit()
     except Exception as error:
         halt = storage_fault(error)
@@ -53,14 +57,14 @@ def _trainer(config: dict[str, Any], settings: dict[str, Any], notes: list[str])
     return _inline_trainer()(
         train_worker,
         train_loop_config={"trial": config, "study": settings, "accepted": time.time(), "notes": notes},
-        torch_config=TorchConfig(backend="nccl" if gpus else "gloo"),
+        torch_config=TorchConfig(backend="nccl" if gpus and not settings.get("logical_gpus") else "gloo"),
         scaling_config=ray.train.ScalingConfig(
             num_workers=settings["workers"], use_gpu=bool(gpus), resources_per_worker=resources
         ),
         run_config=ray.train.RunConfig(
             name=config["name"],
-            storage_path=settings["folder"],
-            callbacks=[_report_to_tune()],
+            storage_path=join(settings["storage"], "trials") if settings.get("storage") else settings["folder"],
+            callbacks=[_report_to_tune(config["name"], settings)],
             failure_config=ray.train.FailureConfig(
                 max_failures=MAX_WORKER_FAILURES,
                 controller_failure_limit=MAX_CONTROLLER_FAILURES,  # type: ignore[call-arg]
@@ -72,7 +76,7 @@ def _trainer(config: dict[str, Any], settings: dict[str, Any], notes: list[str])
     )
 
 
-def _report_to_tune() -> Any:
+def _report_to_tune(trial: str, settings: dict[str, Any]) -> Any:
     import ray.train
     import ray.tune
 
@@ -81,7 +85,7 @@ def _report_to_tune() -> Any:
 
         def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:
             place = {"checkpoint": checkpoint.path} if checkpoint else {}
-            ray.tune.report({**metrics[0], **place})
+            ray.tune.report({**receive(settings, trial, metrics[0]), **place})
 
     return ReportToTune()
 
@@ -142,6 +146,8 @@ def job_settings(
     threads : int or None
         Threads of one worker.
     """
+    from study.worker import logical_gpus
+
     return {
         "set": str(galaxy_set),
         "split": str(split),
@@ -149,11 +155,12 @@ def job_settings(
         "folder": str(folder),
         "threads": threads,
         "samples": study.objective.samples,
-        "stage1": study.objective.stage1 and str(Path(study.objective.stage1).resolve()),
         "every_epochs": study.objective.every_epochs,
         "engine": study.objective.engine,
         "metrics": list(study.objective.metrics),
         "workers": study.resources.workers,
         "cpus_per_worker": study.resources.cpus_per_worker,
         "gpus_per_worker": study.resources.gpus_per_worker,
+        "logical_gpus": logical_gpus(),
+        **study.kind.settings(study),
     }
