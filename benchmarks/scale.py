@@ -117,14 +117,17 @@ def report(config: dict[str, Any], epoch: int, epochs: int) -> dict[str, Any]:
     return {**losses, **metrics, **facts, "history": history}
 
 
-def watch(clock: Clock, search: Any, tracker: Any, halving: Any) -> None:
+def watch(clock: Clock) -> None:
     """Time the parts of a study."""
-    clock.around(search, "suggest", "propose")
-    clock.around(search, "on_trial_result", "record")
-    clock.around(search, "on_trial_complete", "record")
-    clock.around(halving, "judge", "judge")
-    for method in ("_start_trial", "_log_result"):
-        clock.around(tracker, method, "MLflow thread")
+    from study.scheduler import SuccessiveHalving
+    from study.search import HistorySearch
+    from study.tracking import Tracker
+
+    clock.around(HistorySearch, "suggest", "propose")
+    clock.around(HistorySearch, "on_trial_result", "record")
+    clock.around(HistorySearch, "on_trial_complete", "record")
+    clock.around(SuccessiveHalving, "judge", "judge")
+    clock.around(Tracker, "_deliver", "MLflow thread")
 
 
 def make_parts(study: Any, folder: Path, uri: str | None) -> tuple[Any, ...]:
@@ -149,24 +152,24 @@ def alone(study: Any, folder: Path, clock: Clock, given: argparse.Namespace) -> 
     from study.search import HistorySearch
     from study.search_loop import Listener, make_halving
 
+    watch(clock)
     history, tracker, progress = make_parts(study, folder, given.mlflow)
     search, halving = HistorySearch(study, history), make_halving(study)
     scheduler = tune_scheduler(halving, grace_epochs=study.scheduler.grace_epochs)
     listener = Listener(tracker, progress)
-    watch(clock, search, tracker, halving)
     epochs = study.train.epochs
     while isinstance(config := search.suggest(f"t{clock.trial}"), dict):
         trial = SimpleNamespace(config=config, last_result=None, path=str(folder))
-        clock_name = f"t{clock.trial}"
+        name = f"t{clock.trial}"
         listener.on_trial_start(0, [], trial)
         for epoch in range(10, epochs + 1, 10):
             trial.last_result = report(config, epoch, epochs)
             decision = scheduler.on_trial_result(None, trial, trial.last_result)
-            search.on_trial_result(clock_name, trial.last_result)
+            search.on_trial_result(name, trial.last_result)
             listener.on_trial_result(0, [], trial, trial.last_result)
             if decision == scheduler.STOP:
                 break
-        search.on_trial_complete(clock_name, trial.last_result)
+        search.on_trial_complete(name, trial.last_result)
         listener.on_trial_complete(0, [], trial)
         while tracker._queue.qsize():
             time.sleep(0.001)
@@ -175,8 +178,49 @@ def alone(study: Any, folder: Path, clock: Clock, given: argparse.Namespace) -> 
 
 
 def through_tune(study: Any, folder: Path, clock: Clock, given: argparse.Namespace) -> None:
-    """Run the study by `study.search_loop.search` on a simulated cluster."""
-    raise NotImplementedError
+    """Run the study by `study.search_loop.search` on a simulated cluster; every evaluation is a task on some node."""
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    import ray
+    from ray.cluster_utils import Cluster
+
+    from study import search_loop
+    from study.plan import Node, Placement
+    from study.search import HistorySearch
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    for _ in range(given.nodes):
+        cluster.add_node(num_cpus=1, object_store_memory=80 << 20)
+    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    search_loop.run_trial = stub
+    watch(clock)
+    history, tracker, progress = make_parts(study, folder, given.mlflow)
+    told, before = HistorySearch.on_trial_complete, [time.thread_time()]
+
+    def ended(*arguments: Any, **named: Any) -> None:
+        told(*arguments, **named)
+        clock.spent["all of Tune's thread"][clock.trial] += time.thread_time() - before[0]
+        before[0] = time.thread_time()
+        clock.next_trial()
+
+    HistorySearch.on_trial_complete = ended
+    try:
+        placement = Placement(given.nodes, 1, (Node(1.0, 0.0),) * given.nodes)
+        search_loop.search(study, history, {}, placement, folder, tracker=tracker, progress=progress)
+        tracker.close("FINISHED")
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def stub(config: dict[str, Any], settings: dict[str, Any]) -> None:
+    """A trial that only reports: what `study.trial.run_trial` is for a study."""
+    import ray
+    from ray import tune
+
+    epochs = config["train"]["epochs"]
+    evaluate = ray.remote(num_cpus=1)(report)
+    for epoch in range(10, epochs + 1, 10):
+        tune.report(ray.get(evaluate.remote(config, epoch, epochs)))
 
 
 if __name__ == "__main__":

@@ -195,7 +195,7 @@ class HistorySearch(Searcher):
         return None
 
     def _enqueue_planned(self) -> None:
-        """Put the next planned trial into the database: one at a time, since each step of Optuna reads all that wait."""
+        """Put the next planned trial into the database; only one, since Optuna reads all that wait at each step."""
         if self._waiting:
             self._waiting -= 1
         elif self._planned:

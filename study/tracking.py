@@ -18,13 +18,14 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 # The thread below repeats what failed, and looks first what had arrived; the client's own way would create runs twice.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
@@ -97,6 +98,7 @@ class Tracker:
         self._say = say or log.warning
         self._away = False
         self._runs: dict[str, str] = {}
+        self._known: set[str] = set()
         self._logged: dict[str, int] = {}
         self._evaluated: dict[str, set[int]] = {}
         self._pictured: dict[str, set[tuple[str, int]]] = {}
@@ -124,6 +126,7 @@ class Tracker:
             self.experiment = self._experiment()
             self.parent = self._find_or_create_parent()
             self._client.update_run(self.parent, status="RUNNING")
+            self._known = {run.data.tags["trial_id"] for run in self._trial_runs()}
             for name, text in files.items():
                 self._client.log_text(self.parent, text, name)
         except Exception as error:
@@ -171,14 +174,15 @@ class Tracker:
 
     def ended_runs(self) -> set[str]:
         """Names of the trials whose runs have ended in the store."""
+        return {r.data.tags["trial_id"] for r in self._trial_runs() if r.info.status in ("FINISHED", "FAILED")}
+
+    def _trial_runs(self) -> Iterator[Any]:
         where = f"tags.`study_id` = '{self.identity}' and tags.`kind` = 'trial'"
-        found, token = set(), None
-        while True:
+        token: str | None = ""
+        while token is not None:
             page = self._client.search_runs([self.experiment], filter_string=where, max_results=1000, page_token=token)
-            found |= {r.data.tags["trial_id"] for r in page if r.info.status in ("FINISHED", "FAILED")}
-            token = page.token
-            if not token:
-                return found
+            yield from page
+            token = page.token or None
 
     def trial_started(self, config: dict[str, Any]) -> None:
         """A trial begins or goes on."""
@@ -189,7 +193,9 @@ class Tracker:
         if name in self._runs:
             return
         tags = {"mlflow.parentRunId": str(self.parent), "trial_id": name, "study_id": self.identity, "kind": "trial"}
-        run = self._find({"study_id": self.identity, "trial_id": name})
+        # Searching takes longer the more runs there are, so only names that may be there already are searched for.
+        run = self._find({"study_id": self.identity, "trial_id": name}) if name in self._known else None
+        self._known.add(name)
         if run is None:
             label = shown_point(config["point"]) or config["role"]
             tags |= {"role": config["role"], **({"smoke": "true"} if self.study.smoke else {})}
