@@ -124,7 +124,7 @@ ROWS = (
     ("contamination", "contamination"),
     ("hallucinations a galaxy", "hallucinations"),
     ("misses a galaxy", "misses"),
-    ("without a fit", "failed"),
+    ("without a fit", "failed/prediction"),
 )
 PROPERTY_WORDS = {
     "ellipticity": "ellipticity",
@@ -142,7 +142,7 @@ def table(result: EnhancementResult) -> Table:
     for column in ("input", "prediction"):
         made.add_column(column, justify="right")
     for words, name in ROWS:
-        _row(made, words, metrics, f"{name}/input", name)
+        _row(made, words, metrics, f"{name.removesuffix('/prediction')}/input", name)
     floor = metrics.get("spectrum_floor")
     if floor is not None:
         made.add_row("power spectrum of other targets, dex", "", f"{floor:.3f}")

@@ -59,7 +59,7 @@ class EnhancementResult:
         - gain/<property>: (E_input - E) / (E_input + E)
           with E^2 = bias^2 + scatter^2, in [-1, 1], positive where enhancement brings the measurement nearer the truth;
           gain, their mean;
-        - failed, failed/input, failed/target: shares without a fit;
+        - failed/prediction, failed/input, failed/target: shares without a fit;
         - spectrum (dex, with spectrum_floor), and sharpness: mean log10 ratio of the power from 0.25 cycles per pixel
           on, negative for a blurred image;
         - completeness, contamination (the share of detections that are invented), hallucinations, misses (per galaxy).
@@ -73,7 +73,8 @@ class EnhancementResult:
                 values[f"gain/{name}"] = (errors[1] - errors[0]) / (sum(errors) or 1.0)
         gains = [value for name, value in values.items() if name.startswith("gain/")]
         values["gain"] = float(np.mean(gains)) if gains else math.nan
-        values["failed/target"] = float(self.table["ellipticity/target"].isna().mean())
+        for side, end in {"prediction": PREDICTION, "input": INPUT, "target": TARGET}.items():
+            values[f"failed/{side}"] = float(self.table[f"ellipticity{end}"].isna().mean())
         values["spectrum_floor"] = math.nan if self.spectra.floor is None else self.spectra.floor
         return {name: float(value) for name, value in values.items() if math.isfinite(value)}
 
@@ -84,7 +85,6 @@ class EnhancementResult:
         values["flux_bias"], values["flux_scatter"] = robust(ratio)
         for name in PROPERTIES:
             values[f"bias/{name}"], values[f"scatter/{name}"] = robust(difference(table, name, end))
-        values["failed"] = float(table[f"ellipticity{end}"].isna().mean())
         values["spectrum"] = spectra.distance
         fine = spectra.frequency >= FINE
         values["sharpness"] = float((spectra.generated - spectra.real)[fine].mean())

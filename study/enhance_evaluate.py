@@ -63,7 +63,7 @@ def evaluate_pairs(
     metrics = result.metrics()
     tables = {"galaxies": result.table, "detections": result.detections}
     pictures = triptychs(*(stack[_fixed(len(inputs))] for stack in (inputs, predictions, targets)))
-    rankable = metrics.get("failed", 1.0) <= 1 - RANKABLE_FITS
+    rankable = metrics.get("failed/prediction", 1.0) <= 1 - RANKABLE_FITS
     return PairEvaluation(metrics, tables, pictures, rankable)
 
 
@@ -105,7 +105,7 @@ def triptychs(inputs: np.ndarray, predictions: np.ndarray, targets: np.ndarray) 
 
 def diverged() -> PairEvaluation:
     """The evaluation of a trial whose networks are worth nothing: the worst finite values are its objectives."""
-    return PairEvaluation({"failed": 1.0})
+    return PairEvaluation({"failed/prediction": 1.0})
 
 
 def write_evaluation(evaluation: PairEvaluation, folder: Path, facts: dict[str, Any]) -> None:

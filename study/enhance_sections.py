@@ -28,11 +28,18 @@ SENSES: dict[str, Sense] = {
     "contamination": "smallest",
     "hallucinations": "smallest",
     "misses": "smallest",
-    "failed": "smallest",
+    "failed/prediction": "smallest",
 }
 """Names that `objective.metric` accepts, metrics of `eval.enhancement`, and which of their values are good."""
 
-WORST_COST = {"psnr": 0.0, "ssim": 1.0, "gain": 1.0, "completeness": 0.0, "contamination": 1.0, "failed": 1.0}
+WORST_COST = {
+    "psnr": 0.0,
+    "ssim": 1.0,
+    "gain": 1.0,
+    "completeness": 0.0,
+    "contamination": 1.0,
+    "failed/prediction": 1.0,
+}
 OTHERWISE_WORST = 1000.0
 """Finite costs of a metric that could not be computed, or of a trial that diverged."""
 

@@ -3,8 +3,12 @@
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from eval.distances import compare
+from eval.enhancement import judge
+from eval.measure import measure
 from study.config import load_study
 from study.generate import parser
 
@@ -25,3 +29,16 @@ def test_the_command_that_makes_galaxies_is_one_that_generate_takes(space, setti
     assert command[:3] == ["python", "-m", "study.generate"]
     taken = vars(parser().parse_args(command[3:]))
     assert {name: taken[name] for name in expected} == expected
+
+
+def test_no_figure_of_an_evaluation_is_taken_for_news_of_the_trial():
+    news = {"failed", "traceback", "final", "diverged", "resumed", "halt", "epoch", "objective", "history", "clock"}
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:32, :32] - 15.5
+    disc = 30 + 180 * np.exp(-np.hypot(y, x / 0.7) / 4)[..., np.newaxis]
+    images = np.clip(disc + rng.normal(0, 3, (8, 32, 32, 3)), 0, 255).astype(np.uint8)
+    enhanced = judge(images, images[::-1], images)
+    drawn = compare(measure(images), measure(images[::-1]))
+    for metrics in (enhanced.metrics(), drawn.metrics()):
+        assert len(metrics) > 10
+        assert not news & set(metrics)
