@@ -211,13 +211,13 @@ def _segments(image: np.ndarray, height: float, pixels: int) -> Any:
 
 def _sources(image: np.ndarray, height: float, pixels: int) -> tuple[np.ndarray, np.ndarray]:
     """Centroids, (n, 2) x and y, and fluxes, (n,), of what rises above `height`."""
-    from photutils.segmentation import SourceCatalog
+    from scipy.ndimage import center_of_mass, sum_labels
 
     segments = _segments(image, height, pixels)
     if segments is None:
         return np.empty((0, 2)), np.empty(0)
-    catalogue = SourceCatalog(image, segments)
-    return np.atleast_2d(catalogue.centroid), np.atleast_1d(catalogue.segment_flux)
+    centroids = np.array(center_of_mass(image, segments.data, segments.labels))[:, ::-1]
+    return centroids, sum_labels(image, segments.data, segments.labels)
 
 
 def _near(positions: np.ndarray, segments: Any, radius: float) -> np.ndarray:

@@ -81,7 +81,10 @@ class Judge:
         truth = self._measure(self.targets, "targets")
         self.measurement = truth.attrs["measurement"]
         self._radii = _radii(truth["semi_major_axis"].to_numpy(), self.measurement["frame_size"], self.targets.shape[1])
-        columns: dict[str, Any] = {"id": identifiers(ids, len(self.targets))}
+        fluxes = [
+            aperture_flux(np.asarray(image), radius) for image, radius in zip(self.targets, self._radii, strict=True)
+        ]
+        columns: dict[str, Any] = {f"flux_aperture{TARGET}": fluxes, "id": identifiers(ids, len(self.targets))}
         columns |= {f"{name}{TARGET}": truth[name].to_numpy() for name in PROPERTIES}
         compared, matches = self._compare(self._enlarged, INPUT)
         measured = self._measure(inputs, "inputs")
@@ -132,7 +135,6 @@ class Judge:
             "psnr": min(psnr(image, target), PSNR_LIMIT),
             "ssim": ssim(image, target),
             "flux_aperture": aperture_flux(image, self._radii[i]),
-            f"flux_aperture{TARGET}": aperture_flux(target, self._radii[i]),
             "sources": len(match.genuine),
             f"sources{TARGET}": len(match.found),
             "hallucinations": match.hallucinations,

@@ -6,7 +6,6 @@ SSIM is scikit-image's, a light library that needs no tensor framework, so that 
 from __future__ import annotations
 
 import math
-import warnings
 
 import numpy as np
 
@@ -55,9 +54,7 @@ def aperture_flux(image: np.ndarray, radius: float) -> float:
     radius : float
         px.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from photutils.aperture import CircularAperture, aperture_photometry
+    from photutils.aperture import CircularAperture
 
     grey = image.mean(axis=2, dtype=np.float64)
     centre = (np.array(grey.shape) - 1) / 2
@@ -65,8 +62,8 @@ def aperture_flux(image: np.ndarray, radius: float) -> float:
     distance = np.hypot(rows - centre[0], columns - centre[1])
     outside = distance > min(1.5 * radius, np.quantile(distance, 0.9))
     sky = float(np.median(grey[outside]))
-    aperture = CircularAperture((centre[1], centre[0]), radius)
-    return float(aperture_photometry(grey - sky, aperture)["aperture_sum"][0])
+    sums, _ = CircularAperture((centre[1], centre[0]), radius).do_photometry(grey - sky)
+    return float(sums[0])
 
 
 def enlarge(images: np.ndarray, side: int) -> np.ndarray:
