@@ -84,7 +84,7 @@ class Judge:
         fluxes = [
             aperture_flux(np.asarray(image), radius) for image, radius in zip(self.targets, self._radii, strict=True)
         ]
-        columns: dict[str, Any] = {f"flux_aperture{TARGET}": fluxes, "id": identifiers(ids, len(self.targets))}
+        columns: dict[str, Any] = {"id": identifiers(ids, len(self.targets)), f"flux_aperture{TARGET}": fluxes}
         columns |= {f"{name}{TARGET}": truth[name].to_numpy() for name in PROPERTIES}
         compared, matches = self._compare(self._enlarged, INPUT)
         measured = self._measure(inputs, "inputs")
