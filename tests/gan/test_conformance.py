@@ -180,9 +180,7 @@ def enhancers(*changes: tuple[dict[str, Any], dict[str, Any]]) -> tuple[dict[str
     )
 
 
-SMALL = Enhancer(
-    UNetConfig(image_size=32, depth=2, width=4, residual=False), CriticConfig(width=4, spectral_norm=False)
-)
+SMALL = Enhancer(UNetConfig(image_size=32, depth=2, width=4, residual=False), CriticConfig(width=4, norm="none"))
 
 CASES = {
     "dcgan": Case(

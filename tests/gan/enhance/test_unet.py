@@ -126,7 +126,11 @@ def test_attention_weights_are_a_mean_over_pixels():
 
 
 def test_spectral_norm_bounds_every_convolution():
-    network = critic(CriticConfig(width=8), UNetConfig(image_size=32, depth=2, width=4), rng=stream())
+    network = critic(
+        CriticConfig(width=8, norm="none", spectral_norm=True),
+        UNetConfig(image_size=32, depth=2, width=4),
+        rng=stream(),
+    )
     for _ in range(20):
         network(torch.randn(2, 3, 32, 32))  # the power iteration moves in training mode only
     network.eval()
