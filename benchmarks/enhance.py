@@ -6,6 +6,9 @@ both run them on the same number of threads. They are interleaved; the figures a
 neighbour on the machine slows all of them.
 
     python benchmarks/enhance.py [--size 224] [--width 16] [--batch-size 8] [--rounds 5] [--threads N]
+
+On a machine that others keep busy, `--clock cpu --threads 1 --loader-workers 0` counts the processor's time of this
+process instead of wall time: what others take of it is then left out.
 """
 
 from __future__ import annotations
@@ -99,12 +102,12 @@ def product_step(trainer: EnhanceTrainer) -> Step:
     return lambda: (trainer._steps(iter([next(batches)])), None)[1]
 
 
-def seconds_of(step: Step, times: int) -> float:
+def seconds_of(step: Step, times: int, clock: Callable[[], float]) -> float:
     """Of one call, the mean over `times`."""
-    started = time.perf_counter()
+    started = clock()
     for _ in range(times):
         step()
-    return (time.perf_counter() - started) / times
+    return (clock() - started) / times
 
 
 def main() -> None:
@@ -118,6 +121,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2, help="steps of each loop per round; even: both networks alike")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--loader-workers", type=int, default=2)
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     model = UNetConfig(image_size=args.size, width=args.width, depth=args.depth)
@@ -144,11 +148,12 @@ def main() -> None:
         variants = {"plain loop": plain_step(model, critic, files), "gan.enhance": product_step(trainer)}
         generator = unet(model).eval()
         apply: Step = lambda: (enhance(generator, inputs[: args.batch_size], tile=args.size), None)[1]  # noqa: E731
+        clock = time.process_time if args.clock == "cpu" else time.perf_counter
         times: dict[str, list[float]] = {name: [] for name in [*variants, "apply"]}
         for _ in range(args.rounds + 1):
             for name, step in variants.items():
-                times[name].append(seconds_of(step, args.steps))
-            times["apply"].append(seconds_of(apply, 1))
+                times[name].append(seconds_of(step, args.steps, clock))
+            times["apply"].append(seconds_of(apply, 1, clock))
     report(args, str(trainer.dtype).removeprefix("torch."), {name: t[1:] for name, t in times.items()})
 
 
@@ -156,7 +161,8 @@ def report(args: argparse.Namespace, precision: str, times: dict[str, list[float
     """Print the figures; the first round, which warms up, is left out."""
     print(
         f"U-Net {args.size} px, width {args.width}, depth {args.depth}, batch {args.batch_size}, {args.threads} "
-        f"threads, torch {torch.__version__}, training in {precision}; medians of {args.rounds} interleaved rounds"
+        f"threads, torch {torch.__version__}, training in {precision}; medians of {args.rounds} interleaved rounds, "
+        f"{args.clock} time"
     )
     print(f"{'training':14} {'ms/step':>8} {'images/s':>9} {'ratio':>6}   quartiles of the ratio")
     base = times["plain loop"]

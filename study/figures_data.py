@@ -16,6 +16,7 @@ from gan.config import FieldError, ModelConfig, TrainConfig, as_dict
 from study.axes import shown
 from study.config import Study, load_study
 from study.drawing import input_size, sizes
+from study.enhance_sections import ENHANCERS
 from study.errors import InputError
 from study.results import TrialRow, collect
 
@@ -164,6 +165,8 @@ def read_source(folder: Path) -> Source:
     from study.report_data import open_database
 
     study = load_study(folder / "study.yaml")
+    if study.model.family in ENHANCERS:
+        raise InputError(f"study {folder}: enhances images, and the paper's figures are of galaxies drawn from noise")
     with open_database(folder / "optuna.db") as history:
         rows = [] if history is None else collect(study, history, folder)
     split = {name: np.empty(0, np.int64) for name in ("train", "reference")}

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from study.config import Study, load_study
+from study.enhance_sections import ENHANCERS
 from study.errors import EXIT_INPUT, EXIT_INTERRUPTED, EXIT_OK, InputError
 
 if TYPE_CHECKING:
@@ -57,12 +59,27 @@ def _report(options: argparse.Namespace, console: Console) -> int:
     out = Path(options.out) if options.out else folder / "report.html"
     if out.is_dir() or not out.parent.is_dir():
         raise InputError(f"--out {out}: expected a file in a folder that exists")
+    study = load_study(folder / "study.yaml")
+    if study.model.family in ENHANCERS:
+        return _report_enhancers(study, folder, out, console)
     with console.status("reading the study"):
         data = read_study(folder)
         text = page(data)
     _write(out, text)
     _show(console, data)
     console.print(f"\nReport: {out.resolve()}", markup=False, soft_wrap=True)
+    return EXIT_OK
+
+
+def _report_enhancers(study: Study, folder: Path, out: Path, console: Console) -> int:
+    from study.enhance_report import page, read_rows
+    from study.summary import notes, print_whole, ranked_table
+
+    rows = read_rows(study, folder)
+    _write(out, page(study, folder, rows))
+    print_whole(console, ranked_table(study, rows))
+    for line in [*notes(study, rows), f"\nReport: {out.resolve()}"]:
+        console.print(line, markup=False, soft_wrap=True)
     return EXIT_OK
 
 

@@ -94,7 +94,7 @@ def show(console: Console, study: Study, rows: list[TrialRow], folder: Path, *, 
         console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     console.print()
-    _print_whole(console, ranked_table(study, rows))
+    print_whole(console, ranked_table(study, rows))
     for note in notes(study, rows):
         line(note)
     if best is not None:
@@ -107,7 +107,7 @@ def show(console: Console, study: Study, rows: list[TrialRow], folder: Path, *, 
     line(f"Compare trials:  {ui}")
 
 
-def _print_whole(console: Console, table: Table) -> None:
+def print_whole(console: Console, table: Table) -> None:
     """Print a table at its own width: in a file, or a narrow terminal, cut cells would hide the numbers."""
     wide = Console(file=console.file, width=max(console.width, 1000), force_terminal=console.is_terminal)
     width = Measurement.get(wide, wide.options, table).maximum

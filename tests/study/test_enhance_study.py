@@ -223,6 +223,21 @@ def test_the_table_is_about_enhancement(study, tmp_path):
     assert "study.enhance" in study.kind.use(study, tmp_path)
 
 
+def test_the_report_shows_the_best_beside_its_input_with_its_triptychs(study, tmp_path):
+    from study.enhance_report import page
+
+    metrics = {"psnr": 31.5, "psnr/input": 28.25, "bias/flux": 0.1, "bias_input/flux": 0.375, "gain": 0.1}
+    evaluation = {"epoch": 4, "objective": -31.5, "objectives": {"psnr": -31.5}, "metrics": metrics, "rankable": True}
+    home = tmp_path / "trials" / "0000"
+    shown = home / "evaluations" / "epoch-00004"
+    shown.mkdir(parents=True)
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(shown / "triptychs.png")
+    row = TrialRow("0000", "baseline", {}, 0, "complete", 4, (evaluation,), None, home)
+    text = page(study, tmp_path, [row])
+    assert "<td>31.500</td>" in text and "<td>28.25</td>" in text and "<td>0.375</td>" in text
+    assert text.count("data:image/png;base64,") == 1 and "http" not in text
+
+
 def test_the_search_space_of_the_blog_shrinks_to_a_smoke_run(tmp_path):
     study = load_study(ROOT / "search_spaces" / "enhance.yaml", smoke=True)
     assert study.train.epochs <= 8 and study.model.image_size == 48 and study.data.set == "synthetic"
