@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from study.errors import InputError
+from study.faults import StudyHaltedError
 from study.plan import Node, Placement, local_node, place
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ QUIET = {
     "GIT_PYTHON_REFRESH": "quiet",
 }
 SPARE_CPUS_PER_TRIAL = 1
+STARTS = 3
 CAPACITY_S = 5.0
 OPEN = "this cluster asks for no token: whoever reaches its ports can run code as you (docs/security.md)"
 
@@ -70,17 +72,7 @@ def start(address: str | None, placement: Placement | None) -> tuple[Node, ...]:
         node = local_node()
         # Ray Data's tasks wait for ever unless whole logical CPUs are left beside those that the trials hold.
         spare = (placement.concurrent if placement else 1) * SPARE_CPUS_PER_TRIAL
-        ray.init(
-            address="local",
-            num_cpus=int(node.cpus) + spare,
-            num_gpus=int(node.gpus),
-            include_dashboard=True,
-            dashboard_host="127.0.0.1",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            configure_logging=True,
-            _temp_dir=_short_temp_dir(),
-        )
+        _start_private(int(node.cpus) + spare, int(node.gpus))
         return (node,)
     _check_answers(address)
     try:
@@ -90,6 +82,31 @@ def start(address: str | None, placement: Placement | None) -> tuple[Node, ...]:
         hint = "" if protected() else "; if it asks for a token: RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or its file"
         raise InputError(f"--address {address}: no Ray cluster can be joined there: {reason}{hint}") from None
     return nodes()
+
+
+def _start_private(cpus: int, gpus: int) -> None:
+    """Start a Ray of this process; again when it is not up in the half minute that Ray gives it on a busy machine."""
+    import ray
+
+    for left in reversed(range(STARTS)):
+        try:
+            ray.init(
+                address="local",
+                num_cpus=cpus,
+                num_gpus=gpus,
+                include_dashboard=True,
+                dashboard_host="127.0.0.1",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                configure_logging=True,
+                _temp_dir=_short_temp_dir(),
+            )
+            return
+        except Exception as error:
+            ray.shutdown()
+            if not left:
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                raise StudyHaltedError(f"Ray did not start on this machine, tried {STARTS} times: {reason}") from error
 
 
 def nodes() -> tuple[Node, ...]:

@@ -17,7 +17,7 @@ from rich.table import Table
 from study.cluster import quiet_environment
 from study.config import Study, load_study
 from study.errors import EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_OK, InputError
-from study.faults import storage_fault
+from study.faults import StudyHaltedError, storage_fault
 
 quiet_environment()
 
@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
         errors.print(f"\ninterrupted; nothing is lost. To continue:\n  {command}", markup=False, soft_wrap=True)
         return EXIT_INTERRUPTED
     except Exception as error:
-        reason = storage_fault(error)
+        reason = str(error) if isinstance(error, StudyHaltedError) else storage_fault(error)
         if reason is None:
             raise
         message = (
