@@ -5,6 +5,7 @@ import signal
 import numpy as np
 import pytest
 
+PROCESSOR_S, WAITING_S = 20, 600
 INTEGERS = (b"\xff\xff\xff\xff", b"\x00\x00\x00\x00", b"\x7f\xff\xff\xff", b"9999")
 
 
@@ -42,12 +43,19 @@ def mutate():
 
 @pytest.fixture
 def alarm():
-    """Call it before each input: fails instead of waiting for ever."""
+    """Call it before each input: fails instead of working for ever (processor time), or waiting (a long while)."""
 
     def late(number, frame):
-        raise TimeoutError("one input took more than 60 s")
+        raise TimeoutError(f"one input took more than {PROCESSOR_S} s of the processor, or {WAITING_S} s in all")
 
-    previous = signal.signal(signal.SIGALRM, late)
-    yield lambda: signal.alarm(60)
+    previous = {each: signal.signal(each, late) for each in (signal.SIGPROF, signal.SIGALRM)}
+
+    def begin():
+        signal.setitimer(signal.ITIMER_PROF, PROCESSOR_S)
+        signal.alarm(WAITING_S)
+
+    yield begin
+    signal.setitimer(signal.ITIMER_PROF, 0)
     signal.alarm(0)
-    signal.signal(signal.SIGALRM, previous)
+    for each, handler in previous.items():
+        signal.signal(each, handler)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from study import plan
+from study import enhance_plan, plan
 from study.config import load_study
 from study.run import main
 
@@ -174,7 +174,12 @@ def quick_plan(monkeypatch):
         assert plan.training_flops(study.model) > 0
         return plan.Cost(100.0, 100.0, "cpu")
 
+    def calibrate_enhancers(study, placement):
+        assert enhance_plan.training_flops(study.model, study.train) > 0
+        return plan.Cost(100.0, 100.0, "cpu")
+
     monkeypatch.setattr(plan, "calibrate", calibrate)
+    monkeypatch.setattr(enhance_plan, "calibrate", calibrate_enhancers)
 
 
 def fuzz(space, count, seed, folder, alarm):
