@@ -4,6 +4,7 @@
 source                                becomes
 ===================================== ==================================================================
 galaxy set (folder, `manifest.json`)  its images of the asked size
+folder of generated galaxies          its galaxies, without the contact sheet
 folder of .jpg .png .tif ...          (N, H, H, 3) uint8; grey becomes three equal channels
 .npy, .npz, .h5, .hdf5, folder of them (N, H, H, C); of several arrays in a file the one named `images`
 FITS file, folder of FITS             (N, H, H, C) float32, linear, exactly the values in the file
@@ -19,6 +20,7 @@ makes its sets; a smaller one is refused, since enlarging adds what no telescope
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -135,8 +137,12 @@ def _suffix(path: Path) -> str:
 
 
 def _from_folder(path: Path, size: int | None, limit: int | None, progress: Progress | None) -> ImageCollection:
-    if (path / "manifest.json").is_file():
+    kind = _kind_of_folder(path)
+    if kind == "galaxy set":
         return _from_galaxy_set(path, size, limit)
+    if kind == "npy":
+        return _from_file(path / "galaxies.npy", size, limit, progress)
+    path = path / kind
     files = sorted(file for file in path.rglob("*") if file.is_file() and not _hidden(file, path))
     pictures = [file for file in files if _suffix(file) in (*PICTURES, *FITS)]
     if pictures:
@@ -164,6 +170,22 @@ def _from_folder(path: Path, size: int | None, limit: int | None, progress: Prog
     chosen = spread(range(len(images)), limit)
     images = images if len(chosen) == len(images) else images[chosen]
     return ImageCollection(str(path), images, [ids[index] for index in chosen], skipped)
+
+
+def _kind_of_folder(path: Path) -> str:
+    """"galaxy set", or where in a folder its images are: generated ones lie beside a contact sheet of them."""
+    file = path / "manifest.json"
+    if not file.is_file():
+        return ""
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return "galaxy set"  # which says what is wrong with it
+    if not isinstance(manifest, dict) or {"format", "version", "arrays"} & set(manifest):
+        return "galaxy set"
+    request = manifest.get("request")
+    form = request.get("format") if isinstance(request, dict) else None
+    return form if form in ("png", "npy", "npz", "fits") else ""
 
 
 def _hidden(file: Path, root: Path) -> bool:

@@ -217,3 +217,23 @@ def test_fits_rows_count_from_the_bottom(tmp_path):
     fits.writeto(tmp_path / "galaxy.fits", pixels)
     images = load_images(tmp_path / "galaxy.fits").images
     assert images[0, -1].all() and not images[0, :-1].any()
+
+
+@pytest.mark.parametrize("form", ["png", "npy", "npz"])
+def test_generated_galaxies_are_read_without_their_contact_sheet(form, images, tmp_path):
+    (tmp_path / "manifest.json").write_text(json.dumps({"complete": True, "request": {"format": form}}))
+    (tmp_path / "contact_sheet.png").write_bytes(png(np.concatenate(list(images))[:, :32]))
+    if form == "png":
+        write_folder(tmp_path / "png" / "000000", images)
+    elif form == "npy":
+        np.save(tmp_path / "galaxies.npy", images)
+    else:
+        (tmp_path / "npz").mkdir()
+        np.savez_compressed(tmp_path / "npz" / "galaxies-000000.npz", images=images, ids=np.arange(7))
+    np.testing.assert_array_equal(load_images(tmp_path).images, images)
+
+
+def test_a_folder_of_pictures_may_hold_a_manifest_of_its_own(images, tmp_path):
+    write_folder(tmp_path, images)
+    (tmp_path / "manifest.json").write_text(json.dumps({"model": {"file": "checkpoint.pt"}, "scale": 1}))
+    np.testing.assert_array_equal(load_images(tmp_path).images, images)
