@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,11 +38,14 @@ class Progress:
         Trials of the study.
     done : dict of str to int
         Trials that an earlier run had finished, by how they ended.
+    shown : callable
+        The metric in words, from the value that the search minimises.
     """
 
     console: Console
     total: int
     done: dict[str, int] = field(default_factory=dict)
+    shown: Callable[[float], str] = "objective {:.3f}".format
     best: tuple[float, str] | None = None
 
     def __post_init__(self) -> None:
@@ -96,7 +100,7 @@ class Progress:
         text = f"epoch {line.epoch}/{line.epochs}, {line.images_per_second:,.0f} images/s"
         if line.objective is not None:
             floor = f" (floor {line.floor:.3f})" if line.floor is not None else ""
-            text += f", objective {line.objective:.3f}{floor}"
+            text += f", {self.shown(line.objective)}{floor}"
         return text
 
     def _summary(self) -> str:
@@ -104,7 +108,7 @@ class Progress:
         parts = [f"{done}/{self.total} trials"]
         parts += [f"{count} {name}" for name, count in self.done.items() if count and name != "complete"]
         if self.best:
-            parts.append(f"best {self.best[0]:.3f} (trial {self.best[1]})")
+            parts.append(f"best {self.shown(self.best[0])} (trial {self.best[1]})")
         fresh = done - self._before
         if fresh > 0 and done < self.total:
             left = (time.time() - self._started) / fresh * (self.total - done)

@@ -287,7 +287,12 @@ def _search(
     from study.search_loop import search
 
     settings = _settings(study, folder, material, placement)
-    with Progress(console, study.trials, progress_counts(history)) as shown:
+    metric = study.objective.metrics[0]
+
+    def in_words(cost: float) -> str:
+        return f"{study.kind.heading(metric)} {study.kind.shown(metric, cost):.3f}"
+
+    with Progress(console, study.trials, progress_counts(history), in_words) as shown:
         search(study, history, settings, placement, folder.path, tracker=tracker, progress=shown, capacity=capacity)
 
 
