@@ -151,7 +151,7 @@ def test_a_study_whose_machine_is_lost_goes_on_from_the_store(server, tmp_path):
     command = [sys.executable, "-m", "study.run", "--space", str(tmp_path / "space.yaml"), "--storage", store]
     lost, fresh = tmp_path / "lost", tmp_path / "fresh"
     process = subprocess.Popen([*command, "--results", str(lost)], cwd=ROOT, stdout=subprocess.DEVNULL)
-    deadline = time.time() + 600
+    deadline = time.time() + 1200
     while not (lost / "tiny/trials/0000/evaluations/epoch-00003/evaluation.json").exists():
         assert process.poll() is None and time.time() < deadline
         time.sleep(0.5)
