@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
@@ -35,9 +36,15 @@ log = logging.getLogger(__name__)
 INVALID_IN_A_ROW = 200
 
 
-def make_sampler(study: Study) -> optuna.samplers.BaseSampler:
-    """The Optuna sampler that `search.sampler` names."""
+def make_sampler(study: Study, known: int = 0) -> optuna.samplers.BaseSampler:
+    """The Optuna sampler that `search.sampler` names.
+
+    A search that goes on with `known` trials has another seed, or it would propose its first points again; not so
+    the quasi-random one, whose points follow from its seed and their numbers.
+    """
     seed, trials = study.search.seed, study.trials
+    if known and study.search.sampler != "qmc":
+        seed = int(np.random.default_rng([seed, known]).integers(2**31))
     name = study.search.sampler
     if name == "tpe":
         return optuna.samplers.TPESampler(
@@ -63,10 +70,10 @@ def open_history(study: Study, database: Path) -> optuna.Study:
     history = optuna.create_study(
         study_name=study.name,
         storage=storage,
-        sampler=make_sampler(study),
         directions=["minimize"] * len(study.objective.metrics),
         load_if_exists=True,
     )
+    history.sampler = make_sampler(study, known=len(history.get_trials(deepcopy=False)))
     return history
 
 

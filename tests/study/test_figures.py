@@ -21,7 +21,7 @@ from study.drawing import Drawing, sizes, training_images
 from study.evaluate import Reference, evaluate, objectives, write_evaluation
 from study.figures import main
 from study.figures_data import CannotMake, drawn, losses, one_factor, read_source, sheet_path, tiles
-from study.search import open_history, trial_name
+from study.search import HistorySearch, open_history
 
 COUNT, KEPT, DRAWN = 100, 40, 20
 ABLATION = """
@@ -75,9 +75,11 @@ def run(results: Path, text: str, *, trials: int | None = None) -> Path:
     judge = Reference(measure(real), real)
     write_catalogue(judge.catalogue, folder / "reference.parquet")
     history = open_history(study, folder / "optuna.db")
-    for _ in study.planned()[:trials]:
-        trial = history.ask()
-        point, seed, home = json.loads(trial.user_attrs["point"]), trial.user_attrs["seed"], trial_name(trial.number)
+    search = HistorySearch(study, history)
+    for planned in study.planned()[:trials]:
+        config = search.suggest(f"trial {len(history.trials)}")
+        point, seed, home = config["point"], planned.seed, config["name"]
+        assert (point, config["role"]) == (planned.point, planned.role)
         model, settings = study.configure(point, seed)
         trainer = Trainer(model, settings, training_images(galaxies, model, train), device="cpu", threads=1)
         drawing = Drawing(str(place), str(folder / "split.npz"), model, None)
@@ -91,7 +93,7 @@ def run(results: Path, text: str, *, trials: int | None = None) -> Path:
             write_evaluation(evaluation, target / "evaluations" / f"epoch-{trainer.epoch:05d}", facts)
             (target / f"epoch-{trainer.epoch:05d}").mkdir()
             checkpoint.save(trainer, target / f"epoch-{trainer.epoch:05d}" / "checkpoint.pt")
-        history.tell(trial, values["ks_mean"])
+        history.tell(config["number"], values["ks_mean"])
     return folder
 
 

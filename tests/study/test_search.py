@@ -71,6 +71,21 @@ def test_the_same_seed_proposes_the_same_trials(tmp_path, sampler):
     assert points[0] == points[1]
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])
+def test_a_search_that_goes_on_does_not_propose_its_first_points_again(tmp_path, sampler):
+    study = make(tmp_path, f"search.sampler={sampler}", "search.trials=13")
+    lrs = []
+    for start in range(3):
+        search = searcher(study, tmp_path)
+        for k in range(4):
+            config = search.suggest(f"{start}.{k}")
+            result = {"epoch": 30, "objective": 0.5, "objectives": {"ks_mean": 0.5, "energy": 1.0}}
+            search.on_trial_result(f"{start}.{k}", result)
+            search.on_trial_complete(f"{start}.{k}", {**result, "final": True})
+            lrs.append(config["train"]["lr"])
+    assert len(set(lrs)) == 12
+
+
 def test_tpe_learns(tmp_path):
     study = make(tmp_path, "search.trials=40", "axes.model.kernel_size=null")
     lrs = [c["train"]["lr"] for c in run_all(searcher(study, tmp_path), study)]
