@@ -20,6 +20,7 @@ from study.scheduler import SuccessiveHalving, tune_scheduler
 from study.search import HistorySearch, replayable
 from study.tracking import Tracker
 from study.trial import run_trial
+from study.trial_folder import reported
 
 MAX_TRIAL_FAILURES = 1
 
@@ -81,7 +82,7 @@ def search(
             name=time.strftime("%Y%m%d-%H%M%S"),
             storage_path=str(folder / "tune"),
             verbose=0,
-            callbacks=[Listener(tracker, progress)],
+            callbacks=[Listener(tracker, progress, folder / "trials")],
             stop=_WhenHalted(searcher),
             failure_config=tune.FailureConfig(max_failures=MAX_TRIAL_FAILURES),
         ),
@@ -122,8 +123,8 @@ class _WhenHalted(tune.Stopper):
 class Listener(tune.Callback):
     """Passes Tune's events on, on Tune's own thread: nothing here may take long."""
 
-    def __init__(self, tracker: Tracker, progress: Progress):
-        self.tracker, self.progress = tracker, progress
+    def __init__(self, tracker: Tracker, progress: Progress, trials: Path | None = None):
+        self.tracker, self.progress, self.trials = tracker, progress, trials
         self.halted = False
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
@@ -138,6 +139,8 @@ class Listener(tune.Callback):
             self.progress.say(f"trial {name}: {note}")
         if "resumed" in result:
             self.progress.say(f"trial {name} goes on from epoch {result['resumed']}")
+            for evaluation in reported(self.trials / name)[1] if self.trials else []:
+                self.tracker.trial_result(trial.config, evaluation)
         self.halted |= "halt" in result
         self.tracker.trial_result(trial.config, result)
         self.progress.reported(trial.config, result)
