@@ -9,7 +9,7 @@ from typing import Any
 from gan.enhance.config import EnhanceTrainConfig
 from study.smoke import scaled_axis, scaled_point, scaled_tree
 
-EPOCHS, SIZE, DEPTH, WIDTH, PAIRS, SAMPLES, TRIALS = 6, 48, 3, 8, 240, 24, 4
+EPOCHS, SIZE, DEPTH, WIDTH, PAIRS, SAMPLES, TRIALS = 4, 48, 3, 8, 240, 24, 4
 PHASES = ("generator", "critic", "adversarial")
 
 
@@ -31,7 +31,7 @@ def shrink(raw: dict[str, Any]) -> dict[str, Any]:
             return value
         name = path.rpartition(".")[2]
         if name == "epochs":
-            return max(int(value > 0), round(value * time))
+            return max(int(value > 0), int(value * time + 1e-9))
         if name in ("patience", "max_steps"):
             return min(value, 3)
         if name in ("width", "max_width"):
