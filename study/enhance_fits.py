@@ -16,6 +16,8 @@ from gan.refusals import Refused
 
 SURFACE_BRIGHTNESS = ("arcsec", "/sr", "sr-1", "beam", "deg")
 """In BUNIT: values per area of sky, which a finer grid does not change."""
+SATURATION = 1e-5
+"""A pixel whose brightest colour is nearer to 1 than this may be brighter than the stretch can show."""
 LOOKUP_DISTORTIONS = ("CPDIS1", "CPDIS2", "D2IMDIS1", "D2IMDIS2")
 
 
@@ -57,8 +59,17 @@ class FitsImage:
         chosen = [np.asarray(self.planes[band][place], np.float64) for band in self.bands]
         return np.stack(chosen if len(chosen) == self.channels else chosen * self.channels, axis=-1)
 
+    def _saturated(self, place: tuple[slice, slice]) -> np.ndarray:
+        """(h, w, C): what pixels too bright for the stretch have above its white, 0 for others."""
+        values = self._values(place)
+        unit = self.stretch.forward(values)
+        above = np.clip(values - self.stretch.inverse(unit), 0.0, None)
+        return np.where(unit.max(-1, keepdims=True) > 1.0 - SATURATION, above, 0.0)
+
     def restored(self, rows: np.ndarray, top: int, scale: int) -> np.ndarray:
         """Enhanced rows as planes in the unit and order of the file.
+
+        Where a core is too bright for the stretch, what it has above white is added again: the network has not seen it.
 
         Parameters
         ----------
@@ -72,11 +83,14 @@ class FitsImage:
         (bands, h, W) float array
             NaN over pixels of the file without a value.
         """
-        values = np.moveaxis(self.stretch.inverse(rows), -1, 0)
+        below = slice(top // scale, (top + len(rows)) // scale)
+        values = self.stretch.inverse(rows)
+        if not self.is_bytes:
+            values = values + self._saturated((below, slice(None))).repeat(scale, 0).repeat(scale, 1)
+        values = np.moveaxis(values, -1, 0)
         values = values.mean(0, keepdims=True) if len(self.bands) == 1 else values[np.argsort(self.bands)]
         if self.is_bytes:
             return values
-        below = slice(top // scale, (top + len(rows)) // scale)
         empty = ~np.isfinite(self._values((below, slice(None)))).all(-1)
         values = values / self.share_of_flux(scale)
         values[:, empty.repeat(scale, 0).repeat(scale, 1)] = np.nan
@@ -243,12 +257,12 @@ def stretch_cards(stretch: Stretch, unit: str) -> dict[str, Any]:
             "ENHSOFT": (stretch.stretch, f"[{unit}] softening"[:47]),
             "ENHQ": (stretch.q, "contrast"),
             "ENHMIN": (stretch.minimum, "black: fainter values were set to it"),
-            "ENHMAX": (stretch.minimum + stretch.white, "white: a grey pixel saturates there"),
+            "ENHMAX": (stretch.minimum + stretch.white, "white: what is above was added again"),
         }
     return {
         "ENHSTR": ("linear", "values were stretched so, enhanced, stretched back"),
         "ENHMIN": (stretch.low, "black: fainter values were set to it"),
-        "ENHMAX": (stretch.high, "white: brighter values were set to it"),
+        "ENHMAX": (stretch.high, "white: what is above was added again"),
     }
 
 

@@ -184,6 +184,16 @@ def test_linear_values_come_back_and_sums_over_the_sky_are_kept(identity, tmp_pa
     np.testing.assert_allclose(summed, data.reshape(-1, 70, 90), rtol=1e-4)
 
 
+@pytest.mark.parametrize("stretch", [[], ["--linear", "0", "5"]])
+def test_cores_too_bright_for_the_stretch_keep_their_flux(identity, tmp_path, stretch):
+    data = cube(tmp_path / "a.fits")
+    data[:, 30:34, 40:44] = np.array([900.0, 14.0, 0.2], np.float32)[:, np.newaxis, np.newaxis]
+    fits.PrimaryHDU(data).writeto(tmp_path / "a.fits", overwrite=True)
+    assert main([str(tmp_path / "a.fits"), "--model", "2", "--out", str(tmp_path / "out"), *stretch]) == 0
+    summed = fits.getdata(tmp_path / "out" / "a.fits").reshape(3, 70, 2, 90, 2).sum((2, 4))
+    np.testing.assert_allclose(summed, data, rtol=2e-4)
+
+
 def test_values_per_area_are_not_divided(identity, tmp_path):
     data = cube(tmp_path / "a.fits", BUNIT="nanomaggy/arcsec^2")
     assert main([str(tmp_path / "a.fits"), "--model", "2", "--out", str(tmp_path / "out")]) == 0
