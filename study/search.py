@@ -261,10 +261,13 @@ class HistorySearch(Searcher):
         number = self._live.pop(trial_id, None)
         if number is None or self.halted:
             return
-        frozen = self._frozen(number)
-        if frozen.state.is_finished():
+        if self._frozen(number).state.is_finished():
             return
         result = result or {}
+        if "objective" in result and len(self.study.objective.metrics) == 1:
+            # Tune does not pass the report on that the scheduler stopped the trial for.
+            self._record(number, result["epoch"], result["objective"])
+        frozen = self._frozen(number)
         nothing = "objective" not in result and not frozen.intermediate_values
         if error or nothing or result.get("failed"):
             why = result.get("failed") or "its processes were lost; Ray's files of it are in `tune`"

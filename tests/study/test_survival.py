@@ -140,7 +140,8 @@ def agree(place, names, uri=None):
         assert {m.step: m.value for m in logged} == pytest.approx(found)
         for key in ("loss/generator", "loss/discriminator", "images_per_second"):
             steps = sorted(m.step for m in client.get_metric_history(run.info.run_id, key))
-            assert steps == list(range(1, max(found) + 1)), (name, key)
+            finite = 0 if "diverged" in run.data.tags else max(found)
+            assert steps == list(range(1, finite + 1)) or not finite, (name, key)
         pictures = [a.path.split("/")[-1] for a in client.list_artifacts(run.info.run_id, "images")]
         shown = sorted(
             int(p.replace("%", "+").split("+")[2]) for p in pictures if p[:7] == "samples" and "webp" not in p
@@ -396,13 +397,14 @@ def test_a_worker_killed_for_memory_goes_on_from_its_checkpoint(tmp_path, cgroup
 def test_a_node_that_dies_moves_its_trial(tmp_path, cluster):
     head, other = cluster.head_node, cluster.add_node(num_cpus=2)
     raylet = other.all_processes["raylet"][0].process.pid
-    place = Place(tmp_path, TINY, environment={"RAY_AUTH_MODE": "disabled"})
+    place = Place(tmp_path, TINY.replace("epochs: 12", "epochs: 24"), environment={"RAY_AUTH_MODE": "disabled"})
 
     def worker_there():
-        return any("ray::RayTrainWorker" in title(p) for p in descendants(raylet))
+        saved = {c.parent.parent.name for c in place.home.glob("trials/*/epoch-*/checkpoint.pt")}
+        return len(saved) == 2 and any("ray::RayTrainWorker" in title(p) for p in descendants(raylet))
 
     with running(place, "--address", cluster.address) as process:
-        wait_for(lambda: worker_there() and list(place.home.glob("trials/*/epoch-00004/checkpoint.pt")), process)
+        assert wait_for(worker_there, process)
         os.kill(raylet, signal.SIGKILL)
         assert process.wait(timeout=2 * PATIENCE_S) == 0, place.said()[-3000:]
     assert "goes on from epoch" in place.said() and head.all_processes["raylet"][0].process.poll() is None
