@@ -117,7 +117,12 @@ class Study:
         """Trials in all."""
         if self.search.sampler in ("grid", "ablation"):
             return len(self.planned())
-        return self.search.trials or 16
+        return self.search.trials or (16 if self.axes else self.fixed_trials)
+
+    @property
+    def fixed_trials(self) -> int:
+        """Trials of a search without axes: the baseline and the presets."""
+        return max(1, len(self.presets) + self.search.baseline_first)
 
     @property
     def scheduler(self) -> SchedulerConfig:
@@ -317,8 +322,8 @@ def _check_study(study: Study) -> None:
         except ConfigError as error:
             key = f"presets.{name}"
             raise ConfigError(*locate(study.lines, key, study.file), key, shown_point(point), str(error)) from None
-    if not study.axes and (study.search.trials or 1) > 1 and study.search.sampler != "ablation":
-        hint = "add axes, or set search.trials to 1"
+    if not study.axes and (study.search.trials or 1) > study.fixed_trials and study.search.sampler != "ablation":
+        hint = f"add axes, or set search.trials to {study.fixed_trials}"
         raise ConfigError(
             *locate(study.lines, "search.trials", study.file),
             "search.trials",

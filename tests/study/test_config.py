@@ -198,3 +198,12 @@ def test_all_samplers_of_the_contract_are_known(tmp_path):
 
 def test_yaml_written_by_the_program_is_plain(tmp_path):
     assert isinstance(yaml.safe_load(load_study(write(tmp_path)).as_yaml()), dict)
+
+
+def test_baseline_and_presets_are_a_study_without_axes(tmp_path):
+    path = tmp_path / "space.yaml"
+    path.write_text("study: presets\npresets: {fast: {train.lr: 1.0e-3}, slow: {train.lr: 1.0e-5}}\n")
+    assert load_study(path).trials == load_study(path, ["search.trials=3"]).trials == 3
+    assert [trial.role for trial in load_study(path).planned()] == ["baseline", "preset:fast", "preset:slow"]
+    with pytest.raises(ConfigError, match=r"nothing varies; add axes, or set search\.trials to 3"):
+        load_study(path, ["search.trials=4"])
