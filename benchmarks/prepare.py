@@ -4,7 +4,8 @@
 
 Both make 64 and 128 px nearest-neighbour arrays of the same files and write them to the disk; ours also hashes, looks
 for duplicates, keeps its work resumable and writes index and manifest. The two are interleaved, each begins with what
-was written before on the disk; the ratio is the median over the rounds. CPU time per image (of all processes) tells how much work ours adds, also on a machine that is busy.
+was written before on the disk; the ratio is the median over the rounds. CPU time per image (of all processes) tells how
+much work ours adds, also on a machine that is busy.
 Without FOLDER the JPEGs are synthetic galaxies at 424 px, each in its eight orientations.
 """
 

@@ -7,8 +7,8 @@ Each round trains the same networks on the same synthetic galaxies for the same 
 evaluation until the end), and takes the median rate over the epochs after the first. Prints the ratio of each round and
 their median.
 
-By default the loop has one CPU less than the machine, because Ray's own processes need some of one: the two threads of a
-loop that fills a machine of two wait for each other whenever one of them has to make way.
+By default the loop has one CPU less than the machine, because Ray's own processes need some of one: the two threads of
+a loop that fills a machine of two wait for each other whenever one of them has to make way.
 """
 
 import argparse

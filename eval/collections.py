@@ -173,7 +173,7 @@ def _from_folder(path: Path, size: int | None, limit: int | None, progress: Prog
 
 
 def _kind_of_folder(path: Path) -> str:
-    """"galaxy set", or where in a folder its images are: generated ones lie beside a contact sheet of them."""
+    """ "galaxy set", or where in a folder its images are: generated ones lie beside a contact sheet of them."""
     file = path / "manifest.json"
     if not file.is_file():
         return ""
