@@ -73,7 +73,7 @@ def check_cluster(address: str, results: Path | None, *, files: Iterable[Path] =
     contents = {str(path): content for path in files if (content := digest(path)) is not None}
     nodes = [node for node in ray.nodes() if node["Alive"]]
     with _token(results) as (folder, token):
-        expected = Expected(folder, token, contents, package_versions(), code_digest())
+        expected = Expected(folder, token, contents, package_versions(), None if code_travels() else code_digest())
         found = _ask(nodes, expected, gpus)
         faults = [
             f"node {name_of(node)} {sentence}"
@@ -133,7 +133,7 @@ def problem(found: Mapping[str, Any] | str, expected: Expected, reply: bool, gpu
         there = found["packages"].get(name)
         if there != version:
             faults.append(f"lacks {name} {version}" if there is None else f"has {name} {there} instead of {version}")
-    if found["code"] != expected.code:
+    if expected.code is not None and found["code"] != expected.code:
         faults.append("lacks this program" if found["code"] is None else "has another version of this program")
     if gpus and found["gpus"] < gpus and "torch" in found["packages"]:
         faults.append(f"offers {gpus} GPU(s) to Ray, but its PyTorch sees {found['gpus']}")
@@ -207,6 +207,11 @@ def code_digest(packages: tuple[str, ...] = CODE) -> str | None:
             content.update(f"{package}/{path.relative_to(places[0]).as_posix()}".encode())
             content.update(path.read_bytes())
     return content.hexdigest()
+
+
+def code_travels() -> bool:
+    """Whether this is a job that was submitted with a working directory: Ray brings its code to every node."""
+    return "working_dir" in os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "")
 
 
 def name_of(node: Mapping[str, Any]) -> str:
