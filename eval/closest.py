@@ -37,25 +37,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 from rich.table import Table
 
-from eval.collections import ImageCollection, load_images
+from eval.collections import ImageCollection
+from eval.command import load_side, parser_of, progress_bars, run_command
 from eval.memorisation import Memorisation, memorisation
 from eval.nearest import FLIPS, Nearest, nearest
-from eval.output import require_folder, write_bytes
+from eval.output import write_bytes
 from eval.stacks import CollectionError
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    summary, _, rest = (__doc__ or "").partition("\n\n")
-    command = argparse.ArgumentParser(
-        prog="python -m eval.closest",
-        description=summary,
-        epilog=rest.split("\n\n", 1)[1],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    command = parser_of("eval.closest", __doc__ or "", default_out="closest")
     command.add_argument("generated", metavar="GENERATED", help="generated images")
     command.add_argument("training", metavar="TRAINING", help="the images that the generator was trained on")
     command.add_argument("--held-out", metavar="HELDOUT", help="real images that it was not trained on")
@@ -67,9 +62,6 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--limit", type=int, help="take at most this many generated images, evenly spread")
     command.add_argument("--jobs", type=int, help="CPUs to use (default: all)")
     command.add_argument(
-        "--out", type=Path, default=Path("closest"), help="folder for the results (default: %(default)s)"
-    )
-    command.add_argument(
         "--seed", type=int, default=0, help="seed of the images shown at random (default: %(default)s)"
     )
     return command
@@ -78,26 +70,15 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     options = parser().parse_args(arguments)
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
-    try:
-        if options.jobs is not None and options.jobs < 1:
-            raise CollectionError(f"jobs = {options.jobs} does not work: expected 1 or more")
-        require_folder(options.out)
-        run(options, Console(highlight=False), errors)
-    except KeyboardInterrupt:
-        errors.print("Interrupted: nothing was written.")
-        return 130
-    except (ValueError, OSError) as error:
-        errors.print(f"Error: {error}", markup=False)
-        return 2
-    return 0
+    return run_command(options, run)
 
 
 def run(options: argparse.Namespace, console: Console, errors: Console) -> None:
     """Load, search, write and print, in that order."""
-    columns = (TextColumn("{task.description:<22}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, transient=True) as bars:
-        generated = _load("generated", options.generated, options.size, options.limit, bars)
+    if options.jobs is not None and options.jobs < 1:
+        raise CollectionError(f"jobs = {options.jobs} does not work: expected 1 or more")
+    with progress_bars(errors) as bars:
+        generated = load_side("generated", options.generated, options.size, options.limit, bars)
         training, held_out = _real(options, generated.images.shape[1], bars)
         task = bars.add_task("searching", total=None)
 
@@ -116,24 +97,15 @@ def run(options: argparse.Namespace, console: Console, errors: Console) -> None:
     console.print(f"Written: {options.out}{os.sep}", markup=False)
 
 
-def _load(name: str, source: str, size: int | None, limit: int | None, bars: Progress) -> ImageCollection:
-    task = bars.add_task(f"reading {name}", total=None)
-    collection = load_images(
-        source, size=size, limit=limit, progress=lambda done, total: bars.update(task, completed=done, total=total)
-    )
-    bars.remove_task(task)
-    return collection
-
-
 def _real(options: argparse.Namespace, size: int, bars: Progress) -> tuple[ImageCollection, ImageCollection | None]:
     """Training images and held-out ones, from two collections or from one galaxy set that is split."""
-    training = _load("training", options.training, size, None, bars)
+    training = load_side("training", options.training, size, None, bars)
     if options.held_out is None:
         return training, None
     try:
         count: int | float = float(options.held_out) if "." in options.held_out else int(options.held_out)
     except ValueError:
-        return training, _load("held-out", options.held_out, size, None, bars)
+        return training, load_side("held-out", options.held_out, size, None, bars)
     from gan.data import GalaxySet
 
     if not (Path(options.training) / "manifest.json").is_file():

@@ -15,6 +15,7 @@ import hashlib
 import json
 import math
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,7 @@ class Kind:
 GALAXY_SET = Kind(format=FORMAT, version=VERSION, words="galaxy set", command="python -m gan.prepare SOURCE")
 
 
-class ImageFolder:
+class ImageFolder(ABC):
     """What every set of images on disk can do; the base of `GalaxySet` and `gan.pair_set.PairSet`.
 
     Attributes
@@ -96,9 +97,9 @@ class ImageFolder:
             raise DataError(f"{path}: {INDEX} is missing; make the set again with {cls.kind.command} --out {path}")
         return opened
 
+    @abstractmethod
     def _sides(self) -> dict[str, int]:
         """Side in pixels of each array."""
-        raise NotImplementedError
 
     def __len__(self) -> int:
         return int(self.manifest["count"])

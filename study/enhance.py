@@ -8,16 +8,15 @@ what is missing. Files that cannot be used are refused one by one.
 from __future__ import annotations
 
 import argparse
-import shlex
-import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from study.commands import run_resumable
 from study.enhance_files import MANIFEST, Enhancer, Outcome, Settings, enhance_files, is_fits_name, plan
-from study.errors import EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_OK, InputError
+from study.errors import EXIT_FAILED, EXIT_OK, InputError
 
 LARGEST_TILE = 4096
 
@@ -51,30 +50,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    given = sys.argv[1:] if arguments is None else arguments
-    options = parser().parse_args(given)
-    console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
-    command = "python -m study.enhance " + shlex.join(given)
-    try:
-        signal.signal(signal.SIGTERM, _interrupt)
-        return _run(options, console)
-    except InputError as error:
-        errors.print(f"error: {error}", markup=False, soft_wrap=True)
-        return EXIT_INPUT
-    except KeyboardInterrupt:
-        errors.print(f"\ninterrupted; what is done is kept. To go on:\n  {command}", markup=False, soft_wrap=True)
-        return EXIT_INTERRUPTED
-    except (OSError, MemoryError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
-        if isinstance(error, RuntimeError) and "memory" not in reason:
-            raise
-        hint = "\n  (a smaller --batch-size or --tile needs less memory)" if "memory" in reason else ""
-        errors.print(f"error: {reason}\n  what is done is kept; go on with:\n  {command}{hint}", markup=False)
-        return EXIT_FAILED
-
-
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
+    return run_resumable(parser(), arguments, _run, hint="a smaller --batch-size or --tile needs less memory")
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import shlex
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -21,7 +19,8 @@ import numpy as np
 from rich.console import Console
 
 from study.augment import Augment, augment
-from study.errors import EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_OK, InputError
+from study.commands import run_resumable
+from study.errors import EXIT_OK, InputError
 from study.generation import CATALOGUE, CONTACT_SHEET, GenerationFolder, read_manifest
 from study.model_files import Model, load_model
 from study.writers import FORMATS, Writer, block_size, make_writer
@@ -276,33 +275,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    given = sys.argv[1:] if arguments is None else arguments
-    options = parser().parse_args(given)
-    console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
-    command = "python -m study.generate " + shlex.join(given)
-    try:
-        signal.signal(signal.SIGTERM, _interrupt)
-        _check(options)
-        return _run(options, console)
-    except InputError as error:
-        errors.print(f"error: {error}", markup=False, soft_wrap=True)
-        return EXIT_INPUT
-    except KeyboardInterrupt:
-        errors.print(f"\ninterrupted; what is done is kept. To go on:\n  {command}", markup=False, soft_wrap=True)
-        return EXIT_INTERRUPTED
-    except (OSError, MemoryError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
-        if isinstance(error, RuntimeError) and "memory" not in reason:
-            raise
-        text = f"error: {reason}\n  what is done is kept; when that is mended, go on with:\n  {command}"
-        if "memory" in reason:
-            text += "\n  (a smaller --batch-size needs less memory)"
-        errors.print(text, markup=False, soft_wrap=True)
-        return EXIT_FAILED
-
-
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
+    return run_resumable(parser(), arguments, _run, hint="a smaller --batch-size needs less memory")
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -315,6 +288,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
+    _check(options)
     from study.generate_progress import Bar
 
     with console.status("loading the model"):

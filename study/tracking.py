@@ -350,7 +350,7 @@ class Tracker:
         """Whether the store is there, so that a message which fails is itself at fault."""
         try:
             return self._client.get_experiment(self.experiment) is not None
-        except Exception:
+        except Exception:  # of whatever kind: it did not answer
             return False
 
 
