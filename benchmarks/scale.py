@@ -136,7 +136,8 @@ def make_parts(study: Any, folder: Path, uri: str | None) -> tuple[Any, ...]:
 
     from study.progress import Progress
     from study.search import open_history
-    from study.tracking import Tracker, default_uri
+    from study.tracking import Tracker
+    from study.tracking_store import default_uri
 
     history = open_history(study, folder / "optuna.db")
     tracker = Tracker(uri or default_uri(folder), study, f"scale-{os.getpid()}", folder / "artifacts")

@@ -241,8 +241,8 @@ def enhance_files(
     progress : callable or None
         Called with (files done, files in all).
     """
+    from study.environment import environment
     from study.evaluate import atomically
-    from study.tracking import environment
 
     outcome, started = Outcome(), time.perf_counter()
     for name, (path, target) in planned.items():

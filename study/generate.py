@@ -180,8 +180,8 @@ def _finish(
 ) -> dict[str, Any]:
     from eval.catalogue import read_catalogue
     from eval.figures import contact_sheet
+    from study.environment import environment
     from study.evaluate import write_png
-    from study.tracking import environment
 
     facts: dict[str, Any] = {"models": model.origin, "pixels_sha256": folder.digest()}
     if catalogue:

@@ -180,9 +180,9 @@ def _best_so_far(folder: Path) -> Path | None:
 def _download(given: str, folder: Path, tracking_uri: str | None) -> Path:
     uri = _store(given, tracking_uri)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    from study import tracking
+    from study.tracking_store import check_reachable
 
-    tracking.check_reachable(uri)
+    check_reachable(uri)
     import mlflow
     from mlflow.artifacts import download_artifacts
 
@@ -216,7 +216,7 @@ def _registered(client: Any, given: str) -> str:
 
 def _store(given: str, tracking_uri: str | None) -> str:
     """The MLflow store to ask; never one that asking would create."""
-    from study.tracking import default_uri
+    from study.tracking_store import default_uri
 
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(Path("results"))
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():

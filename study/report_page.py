@@ -157,7 +157,7 @@ def _reproduce(data: ReportData) -> str:
     if best.exists():
         commands.append(f"python -m study.generate --model {shlex.quote(str(best))} -n 1000 --out galaxies")
     if data.tracking_uri:
-        from study.tracking import without_password
+        from study.credentials import without_password
 
         uri = without_password(data.tracking_uri)
         server = uri.startswith("http")

@@ -137,7 +137,7 @@ def run(study: Study, options: argparse.Namespace, console: Console, command: st
     from study.credentials import tracking_uri, without_password
     from study.mirror import bring
     from study.store import StudyFolder
-    from study.tracking import check_reachable, default_uri
+    from study.tracking_store import check_reachable, default_uri
 
     started = time.time()
     folder = StudyFolder(Path(options.results), study)
@@ -191,10 +191,12 @@ def _run(
 ) -> int:  # fmt: skip
     from study import cluster, plan
     from study.catch_up import send_missing
+    from study.credentials import without_password
+    from study.environment import environment_json
     from study.evaluate import atomically
     from study.mirror import send_inputs
     from study.search import close_unfinished, finished, open_history
-    from study.tracking import CLOSE_TIMEOUT_S, Tracker, environment_json, without_password
+    from study.tracking import CLOSE_TIMEOUT_S, Tracker
 
     history = open_history(study, folder.database)
     if folder.state.get("ended") and (options.finish or len(finished(history)) >= study.trials):
@@ -355,9 +357,9 @@ def _finish(
 
 
 def _show_end(study: Study, history: Any, console: Console, folder: Any, uri: str) -> int:
+    from study.credentials import without_password
     from study.results import collect
     from study.summary import show
-    from study.tracking import without_password
 
     rows = collect(study, history, folder.path)
     best = folder.path / "best" / "checkpoint.pt"

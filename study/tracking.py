@@ -7,15 +7,11 @@ found, not sent: MLflow takes a value that it has already for the same one, so t
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import itertools
-import json
 import logging
 import os
 import queue
 import re
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,53 +19,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("DO_NOT_TRACK", "true")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-# The thread below repeats what failed, and looks first what had arrived; the client's own way would create runs twice.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-
 from study.axes import shown, shown_point
 from study.config import Study
 from study.credentials import scrubbed, without_password
 from study.errors import InputError
+from study.tracking_store import create_store, quiet_logs
 
 log = logging.getLogger(__name__)
 CLOSE_TIMEOUT_S = 120.0
 TRIES = 5
 """Of a message that a store which does answer refuses."""
 ROWS_AT_ONCE = 200
-
-
-def default_uri(results: Path) -> str:
-    """The embedded store beside the results: an absolute SQLite URI."""
-    return f"sqlite:///{(results / 'mlflow.db').resolve()}"
-
-
-def check_reachable(uri: str) -> None:
-    """Raise `InputError` when a tracking store cannot be used; nothing is created."""
-    parts = urlparse(uri)
-    if parts.scheme in ("http", "https"):
-        import requests
-
-        try:
-            answer = requests.get(f"{uri.rstrip('/')}/health", timeout=10)
-        except (requests.RequestException, ValueError) as error:
-            reason = type(error).__name__
-            message = (
-                f"--tracking-uri {without_password(uri)}: no MLflow server answers there ({reason}); start one with"
-            )
-            raise InputError(
-                f"{message} `mlflow server --host 127.0.0.1 --port 5000`, or leave the option out"
-            ) from None
-        if answer.status_code >= 500:
-            raise InputError(f"--tracking-uri {without_password(uri)}: the server answers {answer.status_code}")
-    elif parts.scheme not in ("sqlite", "postgresql", "mysql", "mssql") and not parts.scheme.startswith("postgresql+"):
-        accepted = "expected http://HOST:PORT, https://..., sqlite:////ABSOLUTE/PATH.db or postgresql://..."
-        raise InputError(f"--tracking-uri {without_password(uri)}: not a tracking store; {accepted}")
-    elif parts.scheme == "sqlite" and not Path(parts.path[1:] or "/").parent.is_dir():
-        raise InputError(f"--tracking-uri {uri}: the folder {Path(parts.path[1:]).parent} does not exist")
 
 
 class Tracker:
@@ -118,10 +78,9 @@ class Tracker:
         """
         import mlflow
 
-        logging.getLogger("mlflow").setLevel(logging.WARNING)
-        logging.getLogger("alembic").setLevel(logging.WARNING)
+        quiet_logs()
         try:
-            _create_store(self.uri)
+            create_store(self.uri)
             self._client = mlflow.MlflowClient(tracking_uri=self.uri)
             self.experiment = self._experiment()
             self.parent = self._find_or_create_parent()
@@ -354,25 +313,6 @@ class Tracker:
             return False
 
 
-def _create_store(uri: str) -> None:
-    """Create a SQLite store whole or not at all: MLflow cannot use one whose making was cut short."""
-    path = Path(urlparse(uri).path[1:])
-    if urlparse(uri).scheme != "sqlite" or path.exists():
-        return
-    import mlflow
-
-    with open(path.with_name(f".{path.name}.lock"), "a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if path.exists():
-            return
-        partial = path.with_name(f".{path.name}.partial")
-        partial.unlink(missing_ok=True)
-        mlflow.MlflowClient(f"sqlite:///{partial}").search_experiments(max_results=1)
-        with contextlib.closing(sqlite3.connect(partial)) as database:
-            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        os.replace(partial, path)
-
-
 def _milliseconds(found: dict[str, Any]) -> int:
     """When something was found, as MLflow counts."""
     return int(found.get("time", time.time()) * 1000)
@@ -405,36 +345,3 @@ def flat_settings(config: dict[str, Any]) -> dict[str, Any]:
     visit("model", config["model"])
     visit("train", config["train"])
     return flat
-
-
-def environment() -> dict[str, Any]:
-    """Git commit of the code, package versions, Python: what an artifact of the parent run holds."""
-    import platform
-    import subprocess
-    from importlib import metadata
-
-    names = ("torch", "ray", "optuna", "mlflow", "numpy", "astropy", "photutils", "numba", "pandas", "pillow")
-    versions = {}
-    for name in names:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = "absent"
-    root = Path(__file__).resolve().parent.parent
-    git = ["git", "-C", str(root)]
-    try:
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10).stdout.strip()
-        dirty = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, timeout=10).stdout
-    except (OSError, subprocess.SubprocessError):
-        commit, dirty = "", ""
-    return {
-        "git_commit": commit or "unknown",
-        "git_changes": bool(dirty.strip()),
-        "python": platform.python_version(),
-        "packages": versions,
-    }
-
-
-def environment_json() -> str:
-    """`environment` as text."""
-    return json.dumps(environment(), indent=1)

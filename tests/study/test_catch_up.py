@@ -152,7 +152,7 @@ def test_mlflow_is_completed_from_the_folders_each_value_once(study, trainer, tm
 
 
 def test_processes_that_create_one_store_at_the_same_time_make_it_once(tmp_path):
-    code = "import sys; from study.tracking import _create_store; _create_store(sys.argv[1])"
+    code = "import sys; from study.tracking_store import create_store; create_store(sys.argv[1])"
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     (tmp_path / ".mlflow.db.partial").write_text("what a killed process left")
     processes = [subprocess.Popen([sys.executable, "-c", code, uri]) for _ in range(2)]

@@ -9,7 +9,7 @@ import pytest
 from study.credentials import scrubbed, tracking_uri, without_password
 from study.errors import InputError
 from study.run import main
-from study.tracking import check_reachable
+from study.tracking_store import check_reachable
 
 SECRET = "s3cr3t"
 WITH = [

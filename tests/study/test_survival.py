@@ -146,7 +146,7 @@ def agree(place, names, uri=None):
         shown = sorted(
             int(p.replace("%", "+").split("+")[2]) for p in pictures if p[:7] == "samples" and "webp" not in p
         )
-        assert shown == sorted(found)
+        assert shown == ([] if "diverged" in run.data.tags else sorted(found))
     return trials
 
 
@@ -224,14 +224,18 @@ def test_a_driver_killed_twenty_times_loses_no_reported_epoch(tmp_path, cluster)
     assert place.finish("--resume", "--set", "train.epochs=13") == 2 and "+  epochs: 13" in place.said()
 
 
-def test_lost_workers_actors_and_data_workers_cost_no_trial(tmp_path):
+def test_lost_workers_actors_and_data_workers_cost_no_trial(tmp_path, cluster):
+    cluster.add_node(num_cpus=2)  # more CPUs than the driver's machine has: the finalist is measured by Ray Data
     text = TINY.replace("trials: 2", "trials: 1").replace("epochs: 12", "epochs: 24")
-    place = Place(tmp_path, text.replace("final_samples: 60", "final_samples: 20000"))
+    text = text.replace("final_samples: 60", "final_samples: 20000")
+    place = Place(tmp_path, text, environment={"RAY_AUTH_MODE": "disabled"})
 
     def kill(kind):
-        wait_for(lambda: next((p for p in descendants(process.pid) if kind in title(p)), None), process).kill()
+        found = wait_for(lambda: next((p for p in descendants(os.getpid()) if kind in title(p)), None), process)
+        assert found, f"no process {kind}: {place.said()[-3000:]}"
+        found.kill()
 
-    with running(place) as process:
+    with running(place, "--address", cluster.address) as process:
         wait_for(place.evaluations, process)
         kill("ray::RayTrainWorker")
         wait_for(lambda: place.said().count("goes on from epoch") == 1, process)
@@ -400,8 +404,8 @@ def test_a_node_that_dies_moves_its_trial(tmp_path, cluster):
     place = Place(tmp_path, TINY.replace("epochs: 12", "epochs: 24"), environment={"RAY_AUTH_MODE": "disabled"})
 
     def worker_there():
-        saved = {c.parent.parent.name for c in place.home.glob("trials/*/epoch-*/checkpoint.pt")}
-        return len(saved) == 2 and any("ray::RayTrainWorker" in title(p) for p in descendants(raylet))
+        reported = all(f"trial {name} epoch" in place.said() for name in ("0000", "0001"))
+        return reported and any("ray::RayTrainWorker" in title(p) for p in descendants(raylet))
 
     with running(place, "--address", cluster.address) as process:
         assert wait_for(worker_there, process)

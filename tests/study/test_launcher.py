@@ -1,0 +1,72 @@
+"""Ray's cluster launcher with cluster/cluster.yaml, as docs/cluster.md has it: three machines, ssh, a token."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hosts import hosts, missing
+from test_cluster import commands
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = (
+    "data.synthetic_count=160", "data.held_out=60", "train.epochs=2", "objective.samples=60",
+    "objective.every_epochs=1", "objective.final_samples=60", "objective.finalists=1", "search.trials=2",
+    "search.scheduler.name=none", "resources.cpus_per_worker=2",
+)  # fmt: skip
+LAPTOP, HEAD, NODE = "10.77.0.254", "10.77.0.1", "10.77.0.2"
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(missing() is not None, reason=f"a cluster of hosts {missing()}")]
+
+
+@pytest.fixture
+def machines(tmp_path):
+    """A laptop, a head and a node; what pip builds this program with is on all of them, since none has the internet."""
+    wheels = tmp_path / "wheels"
+    asked = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", wheels, "setuptools>=77"]
+    if subprocess.run(asked).returncode:
+        pytest.skip("setuptools cannot be had")
+    with hosts(tmp_path, {"laptop": LAPTOP, "head": HEAD, "node": NODE}) as made:
+        for host in made[1:]:
+            host.must("mkdir -p ~/.config/pip; rm -rf ~/galaxy-venv ~/.ray ~/.ssh")
+            host.must(f"printf '[global]\nno-index = true\nfind-links = {wheels}\n' > ~/.config/pip/pip.conf")
+            host.must(f"ln -s {sys.prefix} ~/galaxy-venv")
+        made[0].must(f"rm -rf ~/.ray ~/.ssh; mkdir -m 700 ~/.ssh; cp {tmp_path}/key ~/.ssh/id_ed25519")
+        yield made
+
+
+def test_a_cluster_of_hosts_is_made_runs_a_study_and_is_taken_down(tmp_path, machines):
+    laptop, head, node = machines
+    cluster = (ROOT / "cluster" / "cluster.yaml").read_text()
+    for named, here in (("10.0.0.1", HEAD), ("10.0.0.2", NODE), ("ssh_user: galaxy", "ssh_user: root")):
+        assert named in cluster
+        cluster = cluster.replace(named, here)
+    (tmp_path / "cluster.yaml").write_text(cluster)
+    page = commands()
+
+    def type_in(where, more=""):
+        text = page[where][0].replace("cluster/cluster.yaml", str(tmp_path / "cluster.yaml")) + more
+        exports = f"export PATH={sys.prefix}/bin:$PATH; " + page["everywhere: yours to change"][0]
+        return laptop.run(f"{exports}\n{text}", cwd=ROOT)
+
+    assert type_in("once").returncode == 0
+    up = type_in("on your machine, in the root of this repository")
+    assert up.returncode == 0, up.stdout[-3000:] + up.stderr[-3000:]
+    deadline = time.monotonic() + 300
+    while (joined := type_in("on your machine: who has joined")).stdout.count("node_") < 2:
+        assert time.monotonic() < deadline, joined.stdout + joined.stderr
+        time.sleep(3)
+    ran = type_in("on your machine: a study", "".join(f" --set {setting}" for setting in SMALL))
+    assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-4000:]
+    assert "2 trial(s) on 4 CPUs" in ran.stdout
+    results = tmp_path / "shared" / "results" / "quickstart"
+    assert len(list(results.glob("trials/*/evaluations/*/evaluation.json"))) == 4
+    assert (results / "best" / "checkpoint.pt").exists()
+    for host in (head, node):
+        assert host.run("grep -ls RayTrainWorker /tmp/ray/session_latest/logs/worker-*").stdout, f"{host.name}: idle"
+        assert host.run("stat -c %a ~/.ray/auth_token").stdout.strip() == "600"
+    token = head.run("cat ~/.ray/auth_token").stdout.strip()
+    assert token and token not in up.stdout + up.stderr + ran.stdout + ran.stderr
+    down = type_in("on your machine: the end")
+    assert down.returncode == 0, down.stderr[-3000:]
+    assert "raylet" not in head.run("ps ax").stdout
