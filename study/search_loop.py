@@ -82,7 +82,7 @@ def search(
             name=time.strftime("%Y%m%d-%H%M%S"),
             storage_path=str(folder / "tune"),
             verbose=0,
-            callbacks=[Listener(tracker, progress, folder / "trials")],
+            callbacks=[Listener(tracker, progress, folder / "trials", capacity)],
             stop=_WhenHalted(searcher),
             failure_config=tune.FailureConfig(max_failures=MAX_TRIAL_FAILURES),
         ),
@@ -123,9 +123,20 @@ class _WhenHalted(tune.Stopper):
 class Listener(tune.Callback):
     """Passes Tune's events on, on Tune's own thread: nothing here may take long."""
 
-    def __init__(self, tracker: Tracker, progress: Progress, trials: Path | None = None):
-        self.tracker, self.progress, self.trials = tracker, progress, trials
+    def __init__(
+        self,
+        tracker: Tracker,
+        progress: Progress,
+        trials: Path | None = None,
+        capacity: Callable[[], int] | None = None,
+    ):
+        self.tracker, self.progress, self.trials, self.capacity = tracker, progress, trials, capacity
         self.halted = False
+
+    def on_step_begin(self, iteration: int, trials: list, **info: Any) -> None:
+        """Tune looks for events; also when no trial is left to begin, a node that leaves or joins is said."""
+        if self.capacity is not None:
+            self.capacity()
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         """A trial begins or goes on."""

@@ -59,10 +59,13 @@ def account(checkpoint: Path) -> dict[str, Any]:
 
     Raises
     ------
-    ValueError, OSError
-        The account is absent or cut short.
+    ValueError
+        The account is absent or cut short: a process died while it wrote the checkpoint.
     """
-    content = json.loads((checkpoint / "metrics.json").read_text())
+    try:
+        content = json.loads((checkpoint / "metrics.json").read_text())
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{checkpoint}: cut short ({error})") from None
     if not isinstance(content, dict):
         raise ValueError(f"{checkpoint / 'metrics.json'}: not an account of a checkpoint")
     return content
@@ -75,10 +78,8 @@ def damage(checkpoint: Path) -> str | None:
     try:
         read(checkpoint / "checkpoint.pt")
         account(checkpoint)
-    except CheckpointError as error:
+    except (CheckpointError, ValueError) as error:
         return str(error)
-    except (ValueError, OSError) as error:
-        return f"{checkpoint}: cut short ({error})"
     return None
 
 
@@ -95,7 +96,7 @@ def reported(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     for checkpoint in checkpoints(folder):
         try:
             content = account(checkpoint)
-        except (ValueError, OSError):
+        except ValueError:
             continue
         return content.get("losses", []), _evaluations(folder, content["epoch"])
     return [], []

@@ -174,6 +174,8 @@ def _resume(trainer: Any, folder: Path) -> tuple[dict[str, Any], list[str]]:
             return before, notes
         except (ValueError, FileNotFoundError) as error:
             notes.append(f"{error}; the checkpoint before it is used")
+    if notes:
+        notes.append("no checkpoint is left: the trial begins anew")
     return {}, notes
 
 

@@ -76,6 +76,11 @@ class Host:
         there = f"cd {cwd}; {text}" if cwd else text
         return subprocess.run(self.command(there), capture_output=True, text=True, timeout=900)
 
+    def start(self, text: str, log: Path, cwd: Path) -> subprocess.Popen[bytes]:
+        """Run there what keeps running."""
+        with open(log, "w") as out:
+            return subprocess.Popen(self.command(f"cd {cwd}; {text}"), stdout=out, stderr=out, start_new_session=True)
+
     def must(self, text: str) -> None:
         """Run what has to succeed."""
         done = self.run(text)
@@ -84,7 +89,7 @@ class Host:
 
 @contextlib.contextmanager
 def hosts(folder: Path, addresses: dict[str, str]):
-    """Machines with these names and addresses in 10.77.0.0/24, the first with a key that opens the others by ssh.
+    """Machines with these names and addresses in one /24 network; `~/.ssh` of the first opens the others.
 
     Parameters
     ----------
@@ -118,6 +123,8 @@ def hosts(folder: Path, addresses: dict[str, str]):
             host.must(f"ip link set lo up && ip address add {host.address}/24 dev eth0 && ip link set eth0 up")
             host.must(f"ip route add default via {first.address}")
             host.must(f"/usr/sbin/sshd -f {folder}/sshd_config")
+        first.must(f"rm -rf ~/.ssh; mkdir -m 700 ~/.ssh; cp {folder}/key ~/.ssh/id_ed25519")
+        first.must("printf 'StrictHostKeyChecking accept-new\n' > ~/.ssh/config")
         yield made
     finally:
         for host in made:

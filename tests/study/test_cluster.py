@@ -1,30 +1,29 @@
-"""docs/cluster.md, command by command: a head, a second node, MLflow's server, jobs; real processes, a token."""
+"""docs/cluster.md, command by command: three machines with their own network, a token, ssh, MLflow's server, jobs."""
 
 import contextlib
 import os
 import re
 import signal
-import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-import mlflow
 import pytest
+from hosts import hosts, missing
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "cluster.md"
-SPACE = """\
-study: quickstart
-data: {set: synthetic, synthetic_count: 160, held_out: 60}
-model: {width: 8}
-train: {epochs: 2, batch_size: 32}
-objective: {samples: 60, every_epochs: 1, finalists: 1, final_samples: 60}
-search: {sampler: random, trials: 2, scheduler: {name: none}}
-axes: {train.lr: {float: [1.0e-4, 1.0e-2], log: true}}
-"""
-HEAD, NODE = "127.0.0.2", "127.0.0.3"
+SMALL = (
+    "data.synthetic_count=160", "data.held_out=60", "train.epochs=2", "objective.samples=60",
+    "objective.every_epochs=1", "objective.final_samples=60", "objective.finalists=1", "search.trials=2",
+    "search.scheduler.name=none", "resources.cpus_per_worker=2",
+)  # fmt: skip
+"""The page's study, made small; each trial takes a whole machine."""
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.slow,
+    pytest.mark.skipif(missing() is not None, reason=f"a cluster of hosts {missing()}"),
+]
 
 
 def commands():
@@ -36,138 +35,101 @@ def commands():
     return found
 
 
-def free_ports(count):
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in sockets]
-
-
-def answers(host, port):
-    with contextlib.suppress(OSError):
-        socket.create_connection((host, int(port)), timeout=1).close()
-        return True
-    return False
-
-
 class Cluster:
-    """Runs the page's commands in `folder`."""
+    """Runs the page's commands on three machines."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, machines):
         self.folder, self.started = folder, []
-        (folder / "shared").mkdir()
-        (folder / "shared" / "space.yaml").write_text(SPACE)
-        ports = dict(zip(("6379", "8265", "5000"), map(str, free_ports(3)), strict=True))
-        self.ports = ports
-        self.names = {**ports, "search_spaces/quickstart.yaml": str(folder / "shared" / "space.yaml")}
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MLFLOW_"))}
-        self.environment = {
-            **kept,
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "HEAD": HEAD,
-            "NODE": NODE,
-            "SHARED": str(folder / "shared"),
-            "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN_PATH": str(folder / "token"),
-        }
+        self.laptop, self.head, self.node = machines
+        self.page = commands()
+        self.exports = (
+            f"export PATH={sys.prefix}/bin:$PATH CUDA_VISIBLE_DEVICES=; {self.page['everywhere: yours to change'][0]}"
+        )
 
-    def as_here(self, text):
-        for name, value in self.names.items():
-            text = text.replace(name, value)
-        return text
+    def start(self, machine, text, name):
+        self.started.append(machine.start(f"{self.exports}\n{text}", self.folder / f"{name}.log", ROOT))
 
-    def start(self, text, name):
-        temporary = self.folder / name
-        temporary.mkdir()
-        # Two nodes of one machine share no sockets and no unpacked code.
-        environment = {**self.environment, "RAY_TMPDIR": str(temporary), "CUDA_VISIBLE_DEVICES": ""}
-        text = self.as_here(text).replace("ray start ", "exec ray start --num-cpus 1 ")
-        with open(self.folder / f"{name}.log", "w") as log:
-            process = subprocess.Popen(
-                ["bash", "-c", text], cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
-            )
-        self.started.append(process)
-        return process
+    def run(self, machine, text, before=""):
+        return machine.run(f"{self.exports}\n{before}\n{text}", cwd=ROOT)
 
-    def run(self, text, timeout=900, **changes):
-        return subprocess.run(
-            ["bash", "-c", self.as_here(text)],
-            cwd=ROOT, env={**self.environment, **changes}, capture_output=True, text=True, timeout=timeout,
-        )  # fmt: skip
-
-    def wait(self, host, port, seconds=240):
+    def wait(self, machine, text, seconds=240):
+        """Until a command there ends well."""
         deadline = time.time() + seconds
-        while not answers(host, port):
-            assert time.time() < deadline, "\n".join(p.read_text()[-2000:] for p in self.folder.glob("*.log"))
+        while (done := self.run(machine, text)).returncode:
+            logs = "\n".join(p.read_text()[-2000:] for p in self.folder.glob("*.log"))
+            assert time.time() < deadline, done.stdout + done.stderr + logs
             time.sleep(1)
-
-    def wait_for_nodes(self, count, seconds=240):
-        deadline = time.time() + seconds
-        while time.time() < deadline:
-            said = self.run(f"ray status --address {HEAD}:6379", timeout=120).stdout
-            if len(re.findall(r"^ 1 node_", said, re.M)) == count:
-                return
-            time.sleep(2)
-        raise TimeoutError(said)
 
     def stop(self):
         for process in reversed(self.started):
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-        for process in self.started:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(30)
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def small(text):
+    """The page's command, told to make its study small."""
+    return text + "".join(f" --set {setting}" for setting in SMALL)
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    # Ray's sockets need short paths.
-    folder = Path(subprocess.check_output(["mktemp", "-d", "/tmp/cluster-XXXX"], text=True).strip())
-    page, made = commands(), Cluster(folder)
-    try:
-        assert made.run(page["once"][0]).returncode == 0
-        assert (folder / "token").stat().st_mode & 0o077 == 0
-        for k, text in enumerate(page["on the head, keeps running"]):
-            made.start(text, f"head{k}")
-        made.wait("127.0.0.1", made.ports["8265"])
-        made.start(page["on every other node, keeps running"][0], "node")
-        made.wait("127.0.0.1", made.ports["5000"])
-        made.wait_for_nodes(2)
-        yield made
-    finally:
-        made.stop()
-        subprocess.run(["rm", "-rf", str(folder)], check=True)
+def cluster(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cluster")
+    with hosts(folder, {"laptop": "10.0.0.254", "head": "10.0.0.1", "node": "10.0.0.2"}) as machines:
+        made = Cluster(folder, machines)
+        try:
+            for machine in machines:
+                machine.must("rm -rf ~/.ray")
+            done = made.run(made.laptop, made.page["once"][0])
+            assert done.returncode == 0, done.stderr
+            assert made.laptop.run("stat -c %a ~/.ray/auth_token").stdout.strip() == "600"
+            for machine in machines[1:]:
+                made.run(
+                    made.laptop,
+                    f"ssh {machine.address} mkdir -p .ray; scp -q ~/.ray/auth_token {machine.address}:.ray/",
+                )
+                machine.must("chmod 600 ~/.ray/auth_token")
+            for k, text in enumerate(made.page["on the head, keeps running"]):
+                made.start(made.head, text, f"head{k}")
+            made.wait(made.head, "ray status --address $HEAD:6379")
+            made.start(made.node, made.page["on every other node, keeps running"][0], "node")
+            (tunnel,) = re.findall(r"`(ssh -N .*?) you@\$HEAD`", PAGE.read_text())
+            made.start(made.laptop, f"{tunnel} root@$HEAD", "tunnel")
+            made.wait(made.laptop, "curl -sf http://127.0.0.1:5000/health")
+            made.wait(made.head, "test $(ray status --address $HEAD:6379 | grep -c '^ 1 node_') = 2")
+            yield made
+        finally:
+            made.stop()
 
 
-@pytest.mark.ray
-@pytest.mark.slow
 def test_a_submitted_job_runs_the_study_and_a_second_one_finds_it_finished(cluster):
-    done = cluster.run(commands()["on your machine"][0])
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    assert "2 trial(s) on 2 CPUs" in done.stdout and "Best checkpoint:" in done.stdout
-    again = cluster.run(commands()["on your machine, later"][0])
-    assert again.returncode == 0 and "finished; nothing to do" in again.stdout
-    logs = cluster.folder.glob("node/ray/session_*/logs/worker-*.out")
-    assert any("RayTrainWorker" in log.read_text(errors="replace") for log in logs), "the second node did nothing"
-    client = mlflow.MlflowClient(f"http://127.0.0.1:{cluster.ports['5000']}")
-    runs = client.search_runs([client.get_experiment_by_name("quickstart").experiment_id])
-    assert len(runs) == 3 and all(run.info.status == "FINISHED" for run in runs)
+    done = cluster.run(cluster.laptop, small(cluster.page["on your machine"][0]))
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert "2 trial(s) on 4 CPUs" in done.stdout and "Best checkpoint:" in done.stdout
+    again = cluster.run(cluster.laptop, small(cluster.page["on your machine, later"][0]))
+    assert again.returncode == 0 and "finished; nothing to do" in again.stdout, again.stdout[-4000:] + again.stderr
+    for machine in (cluster.head, cluster.node):
+        trained = machine.run("grep -ls RayTrainWorker /tmp/ray/session_latest/logs/worker-*").stdout
+        assert trained, f"{machine.name} did nothing"
+    token = cluster.laptop.run("cat ~/.ray/auth_token").stdout.strip()
+    assert token not in done.stdout + done.stderr
+    asked = (
+        "import mlflow; c = mlflow.MlflowClient('http://127.0.0.1:5000');"
+        "print([r.info.status for r in c.search_runs([c.get_experiment_by_name('quickstart').experiment_id])])"
+    )
+    assert cluster.run(cluster.laptop, f'python -c "{asked}"').stdout.strip() == str(["FINISHED"] * 3)
 
 
-@pytest.mark.ray
-@pytest.mark.slow
 def test_a_study_joins_the_cluster_by_its_address(cluster):
-    done = cluster.run(commands()["on the head"][0])
+    done = cluster.run(cluster.head, small(cluster.page["on the head"][0]))
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert (cluster.folder / "shared" / "results" / "direct" / "best" / "checkpoint.pt").exists()
 
 
-@pytest.mark.ray
-@pytest.mark.slow
 def test_without_the_token_nothing_is_accepted(cluster):
-    (cluster.folder / "wrong").write_text("0" * 64)
-    refused = cluster.run(commands()["on your machine"][0], RAY_AUTH_TOKEN_PATH=str(cluster.folder / "wrong"))
+    other = "printf '0%.0s' {1..64} > ~/.ray/wrong; export RAY_AUTH_TOKEN_PATH=$HOME/.ray/wrong"
+    refused = cluster.run(cluster.laptop, cluster.page["on your machine"][0], other)
     assert refused.returncode != 0 and "nauthorized" in refused.stdout + refused.stderr
-    joined = cluster.run(commands()["on the head"][0], RAY_AUTH_TOKEN_PATH=str(cluster.folder / "wrong"))
-    assert joined.returncode == 2 and joined.stderr.count("error:") == 1 and "Traceback" not in joined.stderr
+    joined = cluster.run(cluster.head, cluster.page["on the head"][0], other)
+    assert joined.returncode == 2, joined.stderr
+    assert joined.stderr.count("error:") == 1 and "Traceback" not in joined.stderr

@@ -236,7 +236,7 @@ def test_lost_workers_actors_and_data_workers_cost_no_trial(tmp_path, cluster):
         found.kill()
 
     with running(place, "--address", cluster.address) as process:
-        wait_for(place.evaluations, process)
+        wait_for(lambda: "trial 0000 epoch" in place.said(), process)
         kill("ray::RayTrainWorker")
         wait_for(lambda: place.said().count("goes on from epoch") == 1, process)
         kill("ray::ImplicitFunc")
@@ -400,16 +400,17 @@ def test_a_worker_killed_for_memory_goes_on_from_its_checkpoint(tmp_path, cgroup
 
 def test_a_node_that_dies_moves_its_trial(tmp_path, cluster):
     head, other = cluster.head_node, cluster.add_node(num_cpus=2)
-    raylet = other.all_processes["raylet"][0].process.pid
+    raylet = other.all_processes["raylet"][0].process
     place = Place(tmp_path, TINY.replace("epochs: 12", "epochs: 24"), environment={"RAY_AUTH_MODE": "disabled"})
 
     def worker_there():
         reported = all(f"trial {name} epoch" in place.said() for name in ("0000", "0001"))
-        return reported and any("ray::RayTrainWorker" in title(p) for p in descendants(raylet))
+        return reported and any("ray::RayTrainWorker" in title(p) for p in descendants(raylet.pid))
 
     with running(place, "--address", cluster.address) as process:
         assert wait_for(worker_there, process)
-        os.kill(raylet, signal.SIGKILL)
+        raylet.kill()
+        raylet.wait()  # a zombie would pass for alive with its workers
         assert process.wait(timeout=2 * PATIENCE_S) == 0, place.said()[-3000:]
     assert "goes on from epoch" in place.said() and head.all_processes["raylet"][0].process.poll() is None
     trials = agree(place, ["0000", "0001"])
