@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from hosts import hosts, missing
+
+from tests.study.hosts import hosts, missing
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "cluster.md"

@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
-from hosts import hosts, missing
-from test_cluster import commands
+
+from tests.study.hosts import hosts, missing
+from tests.study.test_cluster import commands
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = (
