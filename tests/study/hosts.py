@@ -23,6 +23,7 @@ PidFile none
 StrictModes no
 UsePAM no
 PermitRootLogin yes
+Subsystem sftp internal-sftp
 """
 
 

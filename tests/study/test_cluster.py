@@ -85,11 +85,8 @@ def cluster(tmp_path_factory):
             assert done.returncode == 0, done.stderr
             assert made.laptop.run("stat -c %a ~/.ray/auth_token").stdout.strip() == "600"
             for machine in machines[1:]:
-                made.run(
-                    made.laptop,
-                    f"ssh {machine.address} mkdir -p .ray; scp -q ~/.ray/auth_token {machine.address}:.ray/",
-                )
-                machine.must("chmod 600 ~/.ray/auth_token")
+                there = machine.address
+                made.laptop.must(f"ssh {there} mkdir -p .ray && scp -pq ~/.ray/auth_token {there}:.ray/")
             for k, text in enumerate(made.page["on the head, keeps running"]):
                 made.start(made.head, text, f"head{k}")
             made.wait(made.head, "ray status --address $HEAD:6379")
