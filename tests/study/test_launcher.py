@@ -8,14 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.study.hosts import hosts, missing
-from tests.study.test_cluster import commands
+from tests.study.test_cluster import CPUS, commands, small
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = (
-    "data.synthetic_count=160", "data.held_out=60", "train.epochs=2", "objective.samples=60",
-    "objective.every_epochs=1", "objective.final_samples=60", "objective.finalists=1", "search.trials=2",
-    "search.scheduler.name=none", "resources.cpus_per_worker=2",
-)  # fmt: skip
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(missing() is not None, reason=f"a cluster of hosts {missing()}")]
 
 
@@ -42,8 +37,8 @@ def test_a_cluster_of_hosts_is_made_runs_a_study_and_is_taken_down(tmp_path, mac
     (tmp_path / "cluster.yaml").write_text(cluster.replace("ssh_user: galaxy", "ssh_user: root"))
     page = commands()
 
-    def type_in(where, more=""):
-        text = page[where][0].replace("cluster/cluster.yaml", str(tmp_path / "cluster.yaml")) + more
+    def type_in(where, told=str):
+        text = told(page[where][0].replace("cluster/cluster.yaml", str(tmp_path / "cluster.yaml")))
         exports = f"export PATH={sys.prefix}/bin:$PATH; " + page["everywhere: yours to change"][0]
         return laptop.run(f"{exports}\n{text}", cwd=ROOT)
 
@@ -51,12 +46,12 @@ def test_a_cluster_of_hosts_is_made_runs_a_study_and_is_taken_down(tmp_path, mac
     up = type_in("on your machine, in the root of this repository")
     assert up.returncode == 0, up.stdout[-3000:] + up.stderr[-3000:]
     deadline = time.monotonic() + 300
-    while (joined := type_in("on your machine: who has joined")).stdout.count("node_") < 2:
+    while f"/{2 * CPUS:.1f} CPU" not in (joined := type_in("on your machine: who has joined")).stdout:
         assert time.monotonic() < deadline, joined.stdout + joined.stderr
         time.sleep(3)
-    ran = type_in("on your machine: a study", "".join(f" --set {setting}" for setting in SMALL))
+    ran = type_in("on your machine: a study", small)
     assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-4000:]
-    assert "2 trial(s) on 4 CPUs" in ran.stdout
+    assert f"2 trial(s) on {2 * CPUS} CPUs" in ran.stdout
     results = tmp_path / "shared" / "results" / "quickstart"
     assert len(list(results.glob("trials/*/evaluations/*/evaluation.json"))) == 4
     assert (results / "best" / "checkpoint.pt").exists()
