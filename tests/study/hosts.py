@@ -55,7 +55,7 @@ class Host:
             work.mkdir()
             script.append(f"mount -t overlay -o lowerdir={layer},upperdir={upper},workdir={work} none {layer}")
         script += ["mkdir -p /tmp/ray", "mount -t tmpfs none /tmp/ray", "mount -t tmpfs none /run"]
-        script += ["mkdir /run/sshd", f"hostname {name}", f"touch {self.folder}/ready", "exec sleep infinity"]
+        script += ["mkdir /run/sshd", f"hostname {name}", f"touch {self.folder}/ready", "while :; do sleep 3600; done"]
         with open(self.folder / "log", "w") as log:
             self.process = subprocess.Popen(
                 ["unshare", "-nmpu", "--fork", "--mount-proc", "--kill-child", "bash", "-c", "\n".join(script)],
