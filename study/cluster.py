@@ -10,7 +10,7 @@ import secrets
 import socket
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,13 +75,29 @@ def start(address: str | None, placement: Placement | None) -> tuple[Node, ...]:
         _start_private(int(node.cpus) + spare, int(node.gpus))
         return (node,)
     _check_answers(address)
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        hint = "" if protected() else "; if it asks for a token: RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or its file"
-        raise InputError(f"--address {address}: no Ray cluster can be joined there: {reason}{hint}") from None
+    with _native_messages() as said:
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            if "Unauthenticated" in said():
+                refused = "it refuses this token" if protected() else "it asks for a token"
+                reason = f"{refused} (RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token)"
+            raise InputError(f"--address {address}: no Ray cluster can be joined there: {reason}") from None
     return nodes()
+
+
+@contextlib.contextmanager
+def _native_messages() -> Iterator[Callable[[], str]]:
+    """Keep what compiled code writes to standard error off the screen; gives a function that returns it so far."""
+    with tempfile.TemporaryFile() as kept:
+        before = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield lambda: os.pread(kept.fileno(), 1 << 20, 0).decode(errors="replace")
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
 
 
 def _start_private(cpus: int, gpus: int) -> None:

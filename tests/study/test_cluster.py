@@ -132,4 +132,5 @@ def test_without_the_token_nothing_is_accepted(cluster):
     assert refused.returncode != 0 and "token authentication is enabled" in refused.stderr, refused.stderr
     joined = cluster.run(cluster.head, cluster.page["on the head"][0], other)
     assert joined.returncode == 2, joined.stderr
+    assert "no Ray cluster can be joined there: it refuses this token" in joined.stderr
     assert joined.stderr.count("error:") == 1 and "Traceback" not in joined.stderr
