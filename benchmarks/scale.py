@@ -39,6 +39,15 @@ resources: {{cpus_per_worker: 1}}
 """
 ROWS = (0, 75, 275, 475, 975, 1975)
 WINDOW = 25
+SIMULATED = {
+    "RAY_AUTH_MODE": "disabled",
+    "REPORTER_UPDATE_INTERVAL_MS": "3600000",
+    "METRICS_RECORD_INTERVAL_S": "3600",
+    "RAY_DASHBOARD_AGENT_CHECK_PARENT_INTERVAL_S": "60",
+    "RAY_maximum_startup_concurrency": "4",
+    "RAY_worker_niceness": "0",
+}
+"""For many nodes on one machine: each has agents, whose statistics would leave nothing of its cores."""
 
 
 def main() -> None:
@@ -183,11 +192,14 @@ def alone(study: Any, folder: Path, clock: Clock, given: argparse.Namespace) -> 
 
 def through_tune(study: Any, folder: Path, clock: Clock, given: argparse.Namespace) -> None:
     """Run the study by `study.search_loop.search` on a simulated cluster; every evaluation is a task on some node."""
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    from study import cluster as study_cluster
+
+    for name, value in SIMULATED.items():
+        os.environ.setdefault(name, value)
+    study_cluster.quiet_environment()
     import ray
     from ray.cluster_utils import Cluster
 
-    from study import cluster as study_cluster
     from study import search_loop
     from study.plan import Node, Placement
     from study.search import HistorySearch
