@@ -39,12 +39,13 @@ resources: {{cpus_per_worker: 1}}
 """
 ROWS = (0, 75, 275, 475, 975, 1975)
 WINDOW = 25
+EVALUATION_S = 1.0
+"""Seconds between the reports of a stub, so that a trial lasts longer than the start of its process."""
 SIMULATED = {
     "RAY_AUTH_MODE": "disabled",
     "REPORTER_UPDATE_INTERVAL_MS": "3600000",
     "METRICS_RECORD_INTERVAL_S": "3600",
     "RAY_DASHBOARD_AGENT_CHECK_PARENT_INTERVAL_S": "60",
-    "RAY_maximum_startup_concurrency": "4",
     "RAY_worker_niceness": "0",
 }
 """For many nodes on one machine: each has agents, whose statistics would leave nothing of its cores."""
@@ -204,7 +205,7 @@ def through_tune(study: Any, folder: Path, clock: Clock, given: argparse.Namespa
     from study.plan import Node, Placement
     from study.search import HistorySearch
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "include_dashboard": False})
     for _ in range(given.nodes):
         cluster.add_node(num_cpus=1, object_store_memory=80 << 20)
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
@@ -238,6 +239,7 @@ def stub(config: dict[str, Any], settings: dict[str, Any]) -> None:
     epochs = config["train"]["epochs"]
     evaluate = ray.remote(num_cpus=1, scheduling_strategy="SPREAD")(report)
     for epoch in range(10, epochs + 1, 10):
+        time.sleep(EVALUATION_S)
         tune.report(ray.get(evaluate.remote(config, epoch, epochs)))
 
 
