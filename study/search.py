@@ -40,8 +40,8 @@ WORSE_TRIALS = 200
 class RecentTPESampler(optuna.samplers.TPESampler):
     """TPE (Bergstra et al. 2011) whose density of the worse trials is of the `WORSE_TRIALS` newest of them.
 
-    Optuna gives a trial less weight the older it is, and yet pays for each at every proposal. With this bound
-    the hundredth and the thousandth proposal cost the same (`benchmarks/scale.py`).
+    Optuna gives a trial less weight the older it is, and yet pays for each at every proposal; the bound halves
+    what a past trial costs (`benchmarks/scale.py`).
     """
 
     def _build_parzen_estimator(
