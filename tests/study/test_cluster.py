@@ -14,7 +14,7 @@ from tests.study.hosts import hosts, missing
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "cluster.md"
-CPUS = len(os.sched_getaffinity(0))
+CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 """Of each machine: they are one."""
 SMALL = (
     "data.synthetic_count=160", "data.held_out=60", "train.epochs=2", "objective.samples=60",
