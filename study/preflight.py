@@ -38,8 +38,8 @@ class Expected:
         Further files that the node must see, with their SHA-256.
     packages : mapping of str to str
         Versions by package, `python` among them.
-    code : str
-        `code_digest` of the driver.
+    code : str or None
+        `code_digest` of the driver; None: the code travels with the job.
     """
 
     folder: str
