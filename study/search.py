@@ -17,7 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
@@ -26,6 +25,7 @@ from gan.config import as_dict
 from study.axes import Axis, Point, walk
 from study.config import Study
 from study.errors import ConfigError, InputError
+from study.samplers import make_sampler
 from study.scheduler import first_judged_epoch
 from study.trial_folder import reported
 
@@ -34,43 +34,6 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 log = logging.getLogger(__name__)
 
 INVALID_IN_A_ROW = 200
-WORSE_TRIALS = 200
-
-
-class RecentTPESampler(optuna.samplers.TPESampler):
-    """TPE (Bergstra et al. 2011) whose density of the worse trials is of the `WORSE_TRIALS` newest of them.
-
-    Optuna gives a trial less weight the older it is, and yet pays for each at every proposal; the bound halves
-    what a past trial costs (`benchmarks/scale.py`).
-    """
-
-    def _build_parzen_estimator(
-        self, study: optuna.Study, search_space: dict, trials: list[FrozenTrial], handle_below: bool
-    ) -> Any:
-        return super()._build_parzen_estimator(study, search_space, trials[-WORSE_TRIALS:], handle_below)
-
-
-def make_sampler(study: Study, known: int = 0) -> optuna.samplers.BaseSampler:
-    """The Optuna sampler that `search.sampler` names.
-
-    A search that goes on with `known` trials has another seed, or it would propose its first points again; not so
-    the quasi-random one, whose points follow from its seed and their numbers.
-    """
-    seed, trials = study.search.seed, study.trials
-    if known and study.search.sampler != "qmc":
-        seed = int(np.random.default_rng([seed, known]).integers(2**31))
-    name = study.search.sampler
-    if name == "tpe":
-        return RecentTPESampler(
-            seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=max(4, min(10, trials // 4))
-        )
-    if name == "qmc":
-        return optuna.samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
-    if name == "gp":
-        return optuna.samplers.GPSampler(seed=seed, n_startup_trials=max(4, min(10, trials // 4)))
-    if name == "nsga2":
-        return optuna.samplers.NSGAIISampler(seed=seed, population_size=max(4, min(50, trials // 4)))
-    return optuna.samplers.RandomSampler(seed=seed)
 
 
 def storage_url(path: Path) -> str:

@@ -8,6 +8,7 @@ from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
 from study.config import load_study
+from study.samplers import BoundedTPESampler
 from study.search import HistorySearch, finished, open_history, replayable
 
 SPACE = """\
@@ -185,3 +186,37 @@ def test_history_lives_in_one_file(tmp_path):
     study = make(tmp_path)
     searcher(study, tmp_path)
     assert Path(tmp_path / "optuna.db").exists()
+
+
+def quadratic(trial):
+    """A function of two axes, one of them conditional; every third trial is stopped early."""
+    x = trial.suggest_float("x", -10, 10)
+    y = trial.suggest_int("y", 0, 9) if x > 0 else 4
+    value = (x - 2) ** 2 + (y - 4) ** 2
+    trial.report(value, 1)
+    if trial.number % 3 == 2:
+        raise optuna.TrialPruned
+    return value
+
+
+def test_tpe_proposes_what_optunas_own_does_while_trials_are_few():
+    options = {"seed": 5, "multivariate": True, "group": True, "constant_liar": True, "n_startup_trials": 5}
+    proposed = []
+    for sampler in (BoundedTPESampler(**options), optuna.samplers.TPESampler(**options)):
+        history = optuna.create_study(sampler=sampler)
+        history.optimize(quadratic, n_trials=120)
+        proposed.append([trial.params for trial in history.trials])
+    assert proposed[0] == proposed[1]
+
+
+def test_tpe_remembers_the_best_trials_however_old(tmp_path):
+    """The good ones are the first 25 of 600, all near x = 2; those that came later are bad and elsewhere."""
+    history = optuna.create_study(sampler=BoundedTPESampler(seed=1, multivariate=True, group=True, constant_liar=True))
+    space = {"x": optuna.distributions.FloatDistribution(-10, 10)}
+    for number in range(600):
+        x = 2 + number / 250 if number < 25 else -9 + (number % 80) / 10
+        history.add_trial(optuna.trial.create_trial(params={"x": x}, distributions=space, value=abs(x - 2)))
+        if number > 300 and number % 30 == 0:
+            history.tell(history.ask(space), 5.0)
+    proposed = [history.ask(space).params["x"] for _ in range(10)]
+    assert sum(1 < x < 3.5 for x in proposed) >= 8
