@@ -44,7 +44,7 @@ class BoundedTPESampler(optuna.samplers.TPESampler):
     """TPE (Bergstra et al. 2011) of the `BEST_TRIALS` best trials, the `WORSE_TRIALS` newest others, and the running.
 
     Optuna's own goes through every past trial several times at each proposal, though it calls at most 25 good, and
-    gives the others less weight the older they are; here the hundredth proposal costs what the thousandth does
+    gives the others less weight the older they are; here the 300th proposal costs what the thousandth does
     (`benchmarks/scale.py`). Up to `BEST_TRIALS` + `WORSE_TRIALS` trials it proposes what Optuna's own does.
     """
 
