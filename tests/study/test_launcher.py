@@ -6,12 +6,21 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
+from ray.autoscaler._private.util import prepare_config, validate_config
 
 from tests.study.hosts import hosts, missing
 from tests.study.test_cluster import CPUS, commands, small
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(missing() is not None, reason=f"a cluster of hosts {missing()}")]
+
+
+@pytest.mark.parametrize("name", ["cluster.yaml", "aws.yaml"])
+def test_ray_takes_the_cluster_file(name):
+    config = yaml.safe_load((ROOT / "cluster" / name).read_text())
+    validate_config(prepare_config(config))
+    for folder in config["file_mounts"].values():
+        assert folder.startswith("~") or (ROOT / folder / "pyproject.toml").exists()
 
 
 @pytest.fixture
@@ -30,6 +39,8 @@ def machines(tmp_path):
         yield made
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(missing() is not None, reason=f"a cluster of hosts {missing()}")
 def test_a_cluster_of_hosts_is_made_runs_a_study_and_is_taken_down(tmp_path, machines):
     laptop, head, node = machines
     cluster = (ROOT / "cluster" / "cluster.yaml").read_text()
