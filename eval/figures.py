@@ -141,7 +141,8 @@ def _histogram(axis: Any, name: str, real: pd.DataFrame, generated: pd.DataFrame
     axis.set_ylim(0, 1.1 * top)
     label = "no fit" if max(missing) <= top else "no fit ↑"
     where = (back(position[0] - 0.05 * span), min(max(missing), 1.02 * top))
-    axis.annotate(label, where, (0, 3), textcoords="offset points", ha="center", fontsize=8.5, color=INK)
+    behind = {"facecolor": axis.get_facecolor(), "edgecolor": "none", "pad": 1.5}
+    axis.annotate(label, where, (0, 3), textcoords="offset points", ha="center", fontsize=8.5, color=INK, bbox=behind)
     axis.spines[["top", "right"]].set_visible(False)
     axis.set_xlabel(LABELS[name])
     if name == "position_angle":
