@@ -9,9 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from eval import isophote, isophote_frame, isophote_walk, kernel_cache
+from eval import isophote, isophote_frame, isophote_sample, isophote_table, isophote_walk, kernel_cache
 from eval.fits import LARGEST, Ellipse, Fit
 from eval.settings import MeasurementSettings
+
+KERNELS = (isophote, isophote_frame, isophote_sample, isophote_table, isophote_walk)
+"""Every module of compiled functions."""
 
 _ready = threading.Lock()
 _is_ready = False
@@ -52,7 +55,7 @@ class Fitter:
             max_gradient_error=float(settings.max_gradient_error),
         )
         self._room = isophote_walk.room(size)
-        self._table = isophote_walk.starts_table(size, float(settings.sma0), float(settings.step))
+        self._table = isophote_table.starts_table(size, float(settings.sma0), float(settings.step))
         self._frame = np.empty((size, size), np.float32)
         self._turned = self._columns = self._rows = np.empty((0, 0), np.float32)
         self._result = np.empty(12)
@@ -184,7 +187,7 @@ def compile_once() -> None:
     global _is_ready
     with _ready:
         if not _is_ready:
-            with kernel_cache.current((isophote, isophote_frame, isophote_walk), "eval.fast_engine"):
+            with kernel_cache.current(KERNELS, "eval.fast_engine"):
                 load_kernels()
             _is_ready = True
 

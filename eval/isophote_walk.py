@@ -4,14 +4,13 @@ photutils walks in polar angle, phi -> phi + min(1 / r(phi), 0.5) from a start t
 semi-major axis, until a full turn and 0.05 rad are covered. Each step waits for the one before:
 square root, sine and cosine, which no processor can overlap. Yet the k-th angle of the walk
 is a smooth function of the axis ratio q = 1 - eps, and semi-major axes only take the values of a
-lattice. So `starts_table` keeps, as polynomials in q, the angles at which each sixteenth of every walk
-begins; from there sixteen pieces are walked side by side, in vector registers. The points are
-photutils' to `TABLE_TOLERANCE`; walks outside the table are taken step by step.
+lattice. So `eval.isophote_table` keeps, as polynomials in q, the angles at which each sixteenth of
+every walk begins; from there sixteen pieces are walked side by side, in vector registers. The points
+are photutils' to 1e-9 rad; walks outside the table are taken step by step.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import numba as nb
@@ -27,8 +26,6 @@ MIN_Q = 0.05
 PHI_OVERLAP = 0.05
 LAST_PHI = 2.0 * np.pi + PHI_OVERLAP
 MAX_STEP = 0.5
-TABLE_TOLERANCE = 1e-9
-"""Radians by which a tabulated start may differ from the walk; a panel that does worse is not used."""
 
 POINTS_PER_PIXEL = 512
 """Room for a walk, in points per pixel of the frame's side; only an ellipse that has run away needs more."""
@@ -53,7 +50,7 @@ class Walk(NamedTuple):
         Cholesky factor, lower, of the normal equations of 1, sin, cos, sin 2, cos 2 over the points,
         in the first five columns.
     state : (5, LANES) float64 array
-        Room for `_advance`.
+        Room for `advance`.
     """
 
     points: np.ndarray
@@ -63,7 +60,7 @@ class Walk(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Where the pieces of a walk begin: see `starts_table`.
+    """Where the pieces of a walk begin: see `eval.isophote_table.starts_table`.
 
     Attributes
     ----------
@@ -127,7 +124,7 @@ def start(sma, eps, step):
 
 
 @_jit_vector
-def _advance(points, lanes, steps, state):
+def advance(points, lanes, steps, state):
     """Walk `steps` steps in each of `lanes` lanes; point t of lane l goes to column t * lanes + l.
 
     `state` (5, lanes) holds cos phi, sin phi, phi, q squared and 1 / (sma q) of every lane.
@@ -156,7 +153,7 @@ def _advance(points, lanes, steps, state):
 
 
 @_jit
-def _settle(state, lane, phi, q, sma):
+def settle(state, lane, phi, q, sma):
     """Put a lane at an angle of an ellipse."""
     state[0, lane], state[1, lane], state[2, lane] = np.cos(phi), np.sin(phi), phi
     state[3, lane], state[4, lane] = q * q, 1.0 / (sma * q)
@@ -220,7 +217,7 @@ def _walk_pieces(walk, table, kind, index, sma, q, phi):
     z = (2.0 * q - high - low) / (high - low)
     polynomial = table.polynomials[kind, index, panel]
     _place_lanes(walk.state, polynomial, z, phi, q, sma)
-    _advance(points, LANES, steps, walk.state)
+    advance(points, LANES, steps, walk.state)
     count = steps * LANES
     for lane in range(LANES - 1, -1, -1):
         t = steps - 1
@@ -238,11 +235,11 @@ def _walk_serially(walk, sma, q, phi, count):
     """Walk step by step from an angle on, after `count` points. Returns the number of points, -1 for too many."""
     points = walk.points
     state = np.empty((5, 1))
-    _settle(state, 0, phi, q, sma)
+    settle(state, 0, phi, q, sma)
     while state[2, 0] <= LAST_PHI:
         if count >= points.shape[1]:
             return -1
-        _advance(points[:, count:], 1, 1, state)
+        advance(points[:, count:], 1, 1, state)
         count += 1
     return count
 
@@ -349,76 +346,3 @@ def trace(walk, table, index, step, sma, eps, start_sma, start_eps, normal):
         if not factorise(walk.factor):
             walk.factor[0, 0] = np.nan
     return True
-
-
-@_jit
-def _tabulate(angles, sma, qs, phis, lanes_angles):
-    """Walk several ellipses side by side; fill `angles` (steps, len(qs)) and return how many steps the first takes."""
-    count = len(qs)
-    state = np.empty((5, count))
-    for lane in range(count):
-        _settle(state, lane, phis[lane], qs[lane], sma)
-    _advance(lanes_angles, count, angles.shape[0], state)
-    steps = 0
-    for t in range(angles.shape[0]):
-        for lane in range(count):
-            angles[t, lane] = lanes_angles[PHI, t * count + lane]
-        if angles[t, 0] <= LAST_PHI:
-            steps = t + 1
-    return steps
-
-
-@lru_cache(maxsize=8)
-def starts_table(frame_size: int, sma0: float, step: float) -> Table:
-    """Tabulate where the pieces of every walk begin; kept for the process.
-
-    Parameters
-    ----------
-    frame_size : int
-        Walks are tabulated up to semi-major axes of three quarters of it; larger ones are rare.
-    sma0, step : float
-        The lattice of semi-major axes.
-
-    Notes
-    -----
-    On each panel of q the angle of the walk's point l * steps is interpolated at Chebyshev nodes, and
-    checked between them.
-    """
-    lattice = int(np.log(0.75 * frame_size / sma0) / np.log(1.0 + step)) + 1
-    polynomials = np.zeros((2, lattice, PANELS, NODES, LANES))
-    steps = np.zeros((2, lattice, PANELS), np.int64)
-    nodes = np.cos(np.pi * (np.arange(NODES) + 0.5) / NODES)
-    checks = np.array([-0.93, -0.51, 0.07, 0.42, 0.88])
-    powers = np.arange(NODES - 1, -1, -1)
-    interpolate = np.linalg.inv(nodes[:, np.newaxis] ** powers)
-    edges = MIN_Q ** (np.arange(PANELS + 1) / PANELS)
-    sma = sma0
-    for index in range(lattice):
-        longest = int(6.4 * sma) + 64
-        for panel in range(PANELS):
-            high, low = edges[panel], edges[panel + 1]
-            z = np.concatenate(([1.0], nodes, checks))
-            qs = 0.5 * (high + low) + 0.5 * (high - low) * z
-            angles = np.empty((longest, len(qs)))
-            room = np.empty((5, angles.size))
-            for kind in range(2):
-                phis = np.array([_first_angle(kind, sma, 1.0 - q, step) for q in qs])
-                count = _tabulate(angles, sma, qs, phis, room)
-                size = -(-count // LANES)
-                starts = angles[np.minimum(np.arange(LANES) * size, longest - 1)]
-                fitted = interpolate @ starts[:, 1 : 1 + NODES].T
-                wrong = (checks[:, np.newaxis] ** powers) @ fitted - starts[:, 1 + NODES :].T
-                if np.abs(wrong).max() < TABLE_TOLERANCE:
-                    polynomials[kind, index, panel] = fitted
-                    steps[kind, index, panel] = size
-            longest = count + 4
-        sma = sma * (1.0 + step)
-    return Table(polynomials, steps, edges)
-
-
-def _first_angle(kind: int, sma: float, eps: float, step: float) -> float:
-    """Angle of the first point that lies on the ellipse of a walk."""
-    if kind == 0:
-        return start(sma, eps, step)[0]
-    phi0, r0 = start(sma / (1.0 + step), eps, step)
-    return phi0 + min(1.0 / r0, MAX_STEP)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -18,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gan.data import INDEX, MANIFEST, WORK, DataError, Kind, read_manifest
+from gan.data import INDEX, MANIFEST, WORK, DataError
 from gan.data_writer import software_versions, write_json
 from gan.decode_settings import DecodeSettings
-from gan.labels import read_table
 from gan.makers import Maker
 from gan.prepare_assemble import LEDGER, choose, labelled, publish, reclaim, refusals, write_arrays
+from gan.prepare_request import Request
 from gan.prepare_store import Result, Store, Task
 from gan.prepare_workers import Crew, Job
 from gan.sources import Entry, Source
@@ -115,7 +114,7 @@ def prepare(
     started = time.monotonic()
     out = Path(out)
     new = not out.exists()
-    request = _Request(source, out, maker or Maker(settings or DecodeSettings()), table, table_key, label, replace)
+    request = Request(source, out, maker or Maker(settings or DecodeSettings()), table, table_key, label, replace)
     with _locked(out):
         try:
             summary = _prepare(request, jobs or cores(), progress or (lambda done, total, refused: None), time_limit)
@@ -151,70 +150,6 @@ def _locked(out: Path) -> Iterator[None]:
         os.close(handle)
 
 
-class _Request:
-    """What is asked for, and what of it `out` holds already."""
-
-    def __init__(
-        self,
-        source: Source,
-        out: Path,
-        maker: Maker,
-        table: str | os.PathLike[str] | None,
-        table_key: str | None,
-        label: str | None,
-        replace: bool,
-    ):
-        self.source, self.out, self.maker = source, out, maker
-        self.table = None if table is None else Path(table).resolve()
-        self.table_key, self.label, self.replace = table_key, label, replace
-
-    def look(self) -> None:
-        """List the source and find out what stands in `out`; raises `DataError` if something is in the way."""
-        publish(self.out, self.maker.kind)
-        self.entries = self.source.entries(skip=self.out.resolve())
-        if not self.entries:
-            raise DataError(f"{self.source.path} holds no files")
-        text = "\n".join(f"{entry.name}\t{entry.stamp}" for entry in self.entries)
-        self.fingerprint = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
-        self.plan = {
-            "source": str(self.source.path),
-            "key": self.source.key,
-            "transform": self.maker.transform(),
-        }
-        self.before = _standing(self.out, self.plan, self.fingerprint, self.maker.kind, self.replace)
-        self.labels_from = self._labels_from()
-
-    def _labels_from(self) -> dict[str, Any] | None:
-        held = self.before.get("labels_from") if self.before else None
-        if self.table is None and held and "table" in held and Path(held["table"]).is_file():
-            self.table, self.table_key = Path(held["table"]), held["key"]  # a table given once stays
-        if self.label is None and held:
-            self.label = held.get("label")
-        named = {} if self.label is None else {"label": self.label}
-        columns = set(self.source.labels())
-        if self.table is None:
-            self._check_label(columns)
-            return named or None
-        try:
-            digest = hashlib.sha256(self.table.read_bytes()).hexdigest()
-        except OSError as error:
-            raise DataError(f"--table {self.table} cannot be read: {error.strerror or error}") from None
-        self._check_label(columns | set(read_table(self.table, self.table_key).columns))
-        return {"table": str(self.table), "sha256": digest, "key": self.table_key, **named}
-
-    def _check_label(self, columns: set[str]) -> None:
-        if self.label is not None and self.label not in columns:
-            have = ", ".join(sorted(map(str, columns))) or "none (--table gives some)"
-            raise DataError(f"--label {self.label}: no such column; there are: {have}")
-
-    def is_done(self) -> bool:
-        """Whether `out` is exactly what is asked for."""
-        before = self.before
-        if before is None or before["source"].get("fingerprint") != self.fingerprint:
-            return False
-        return before.get("labels_from") == self.labels_from
-
-
 def _lock(handle: int, out: Path) -> None:
     """Lock `out`; workers whose parent was killed hold on for a moment longer, so wait a little."""
     deadline = time.monotonic() + LOCK_PATIENCE
@@ -230,7 +165,7 @@ def _lock(handle: int, out: Path) -> None:
             return  # a file system without locks
 
 
-def _prepare(request: _Request, jobs: int, progress: Progress, time_limit: float) -> Summary:
+def _prepare(request: Request, jobs: int, progress: Progress, time_limit: float) -> Summary:
     request.look()
     if request.is_done():
         assert request.before is not None
@@ -256,7 +191,7 @@ def _prepare(request: _Request, jobs: int, progress: Progress, time_limit: float
     return summary
 
 
-def _assemble(request: _Request, store: Store) -> dict[str, Any]:
+def _assemble(request: Request, store: Store) -> dict[str, Any]:
     """Write the set from the finished parts and move it into place; returns its manifest."""
     index, ledger, kept = choose(request.entries, store)
     refused = refusals(ledger)
@@ -291,38 +226,7 @@ def _assemble(request: _Request, store: Store) -> dict[str, Any]:
     return manifest
 
 
-def _standing(out: Path, plan: dict[str, Any], fingerprint: str, kind: Kind, replace: bool) -> dict[str, Any] | None:
-    """Manifest of the set that `out` holds already, if it can be built upon; raises `DataError` if it is in the way."""
-    if not (out / MANIFEST).exists():
-        others = [path.name for path in out.iterdir() if path.name != WORK]
-        if others:
-            raise DataError(
-                f"--out {out} is not empty and not a {kind.words} (it holds {sorted(others)[0]}); choose another"
-            )
-        return None
-    if replace:
-        with contextlib.suppress(DataError):
-            manifest = read_manifest(out, kind)
-            if _same(manifest, plan, fingerprint):
-                return manifest
-        return None
-    manifest = read_manifest(out, kind)
-    if not _same(manifest, plan, fingerprint):
-        held = manifest.get("source", {})
-        sizes = " ".join(manifest.get("arrays", {}))
-        by = manifest.get("transform", {}).get("filter")
-        what = f"from {held.get('path', held.get('kind'))}, sizes {sizes}, filter {by}"
-        raise DataError(f"--out {out} holds another {kind.words} ({what}); choose another folder, or --replace it")
-    return manifest
-
-
-def _same(manifest: dict[str, Any], plan: dict[str, Any], fingerprint: str) -> bool:
-    source = manifest.get("source", {})
-    here = source.get("path") == plan["source"] or source.get("fingerprint") == fingerprint
-    return here and source.get("key") == plan["key"] and manifest.get("transform") == plan["transform"]
-
-
-def _open_plan(request: _Request) -> None:
+def _open_plan(request: Request) -> None:
     """Begin an unfinished preparation, or go on with the one that is there."""
     work = request.out / WORK
     try:
@@ -343,7 +247,7 @@ def _open_plan(request: _Request) -> None:
     write_json(work / "plan.json", request.plan)
 
 
-def _take_in(store: Store, request: _Request) -> list[str]:
+def _take_in(store: Store, request: Request) -> list[str]:
     """Add what the finished set holds to the store, but for duplicates: what they duplicate may be gone.
 
     Returns what changed, in words.

@@ -18,14 +18,13 @@ from typing import Any
 import yaml
 
 from gan.config import FieldError, as_dict
-from study.axes import Axis, Point, grid, one_at_a_time, parse_axes, same, shown_point
+from study.axes import Axis, Point, grid, one_at_a_time, parse_axes, same
 from study.bind import Lines, bind, field_types, locate, nearest, parse
+from study.coherence import check_study
 from study.errors import ConfigError, InputError
 from study.kinds import Kind, kind_of
+from study.overrides import KEYS, SECTIONS, assign, override, remove
 from study.sections import METRICS, SAMPLERS, ResourcesConfig, SchedulerConfig, SearchConfig
-
-_SECTIONS = ("data", "model", "train", "objective", "search", "resources")
-_KEYS = ("study", "description", *_SECTIONS, "axes", "presets")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +72,7 @@ class Study:
 
     def value(self, path: str) -> Any:
         """The file's value at a dotted path of `model` or `train`, defaults included; lists for tuples."""
-        section, *rest = path.split(".")
-        node: Any = {"model": self.model, "train": self.train}[section]
-        for name in rest:
-            node = getattr(node, name)
-        return list(node) if isinstance(node, tuple) else node
+        return _setting(path, self.model, self.train)
 
     def configure(self, point: Point, seed: int | None = None) -> tuple[Any, Any]:
         """Networks and training settings of a trial.
@@ -87,11 +82,25 @@ class Study:
         ConfigError
             The point makes settings that cannot exist.
         """
-        raw = copy.deepcopy({name: self.raw.get(name) or {} for name in ("model", "train")})
-        for path, value in point.items():
-            _assign(raw, path, value)
-        if seed is not None and "train.seed" not in point:
+        raw = self._raw_networks()
+        if seed is not None:
             raw["train"]["seed"] = seed
+        return self._networks(raw, point)
+
+    def configure_without_axes(self, point: Point) -> tuple[Any, Any]:
+        """As `configure`, but what an axis sets and the point does not is left at its type's default."""
+        raw = self._raw_networks()
+        for axis in self.axes:
+            for path in axis.values[0] if axis.kind == "points" else [axis.name]:
+                remove(raw, path)
+        return self._networks(raw, point)
+
+    def _raw_networks(self) -> dict[str, Any]:
+        return copy.deepcopy({name: self.raw.get(name) or {} for name in ("model", "train")})
+
+    def _networks(self, raw: dict[str, Any], point: Point) -> tuple[Any, Any]:
+        for path, value in point.items():
+            assign(raw, path, value)
         return _networks(self.kind, raw, self.data.image_size, self.lines, self.file)
 
     def planned(self) -> list[Planned]:
@@ -133,7 +142,7 @@ class Study:
 
     def resolved(self) -> dict[str, Any]:
         """The study as plain values with every default written out; what `digest` covers."""
-        sections = {name: as_dict(getattr(self, name)) for name in _SECTIONS}
+        sections = {name: as_dict(getattr(self, name)) for name in SECTIONS}
         sections["model"].pop("image_size")
         return {
             "study": self.name,
@@ -186,8 +195,8 @@ def load_study(path: str | Path, overrides: Sequence[str] = (), *, smoke: bool =
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(file, None, "file", None, str(error), "cannot be read") from None
     raw, lines = parse(text, file)
-    for override in overrides:
-        _override(raw, lines, override)
+    for setting in overrides:
+        override(raw, lines, setting)
     if smoke:
         study = _build(raw, lines, file, smoke=False)
         raw = study.kind.shrink(study.raw)
@@ -207,7 +216,7 @@ def _build(raw: dict[str, Any], lines: Lines, file: str, smoke: bool) -> Study:
     types = {**kind.sections, "search": SearchConfig, "resources": ResourcesConfig}
     bound = {
         section: bind(types[section], raw.get(section) or {}, path=section, lines=lines, file=file)
-        for section in _SECTIONS
+        for section in SECTIONS
         if section not in ("model", "train")
     }
     networks = {s: raw.get(s) or {} for s in ("model", "train")}
@@ -223,7 +232,7 @@ def _build(raw: dict[str, Any], lines: Lines, file: str, smoke: bool) -> Study:
         presets=_presets(raw.get("presets"), lines, file, base),
         smoke=smoke, raw=raw, lines=lines,
     )  # fmt: skip
-    _check_study(study)
+    check_study(study)
     return study
 
 
@@ -238,9 +247,9 @@ def _usable_name(name: str) -> bool:
 
 def _check_keys(raw: dict[str, Any], lines: Lines, file: str) -> None:
     for key in raw:
-        if key not in _KEYS:
-            raise ConfigError(*locate(lines, key, file), key, raw[key], nearest(key, _KEYS), "unknown key")
-    for section in _SECTIONS:
+        if key not in KEYS:
+            raise ConfigError(*locate(lines, key, file), key, raw[key], nearest(key, KEYS), "unknown key")
+    for section in SECTIONS:
         if raw.get(section) is not None and not isinstance(raw[section], dict):
             raise ConfigError(*locate(lines, section, file), section, raw[section], "expected a mapping")
 
@@ -283,6 +292,10 @@ def _value_at(path: str, paths: tuple[str, ...], model: Any, train: Any, lines: 
         close = difflib.get_close_matches(path, paths, n=1, cutoff=0.5)
         hint = f"did you mean {close[0]!r}?" if close else "axes are paths of model and train, such as model.width"
         raise ConfigError(*locate(lines, key, file), path, None, hint, "no such setting")
+    return _setting(path, model, train)
+
+
+def _setting(path: str, model: Any, train: Any) -> Any:
     section, *rest = path.split(".")
     node: Any = {"model": model, "train": train}[section]
     for name in rest:
@@ -299,112 +312,6 @@ def _presets(raw: Any, lines: Lines, file: str, base: Any) -> dict[str, Point]:
         for path in point:
             base(path)
     return {name: dict(point) for name, point in raw.items()}
-
-
-def _check_study(study: Study) -> None:
-    """Each end and choice of each axis, alone, and each preset, must make settings that exist."""
-    for axis in study.axes:
-        key = f"axes.{axis.name}"
-        where = locate(study.lines, key, study.file)
-        for value in axis.values or (axis.low, axis.high):
-            try:
-                _try_alone(study, axis.as_point(value))
-            except ConfigError as error:
-                problem = f"{error.key} = {error.value!r} cannot be used"
-                raise ConfigError(*where, key, value, error.hint, problem) from None
-        if study.search.sampler in ("grid", "ablation") and not axis.levels():
-            raise ConfigError(*where, key, None, "give it a step, or a choice", f"{study.search.sampler} needs levels")
-    if study.search.sampler == "grid":
-        _bound_grid(study)
-    for name, point in study.presets.items():
-        try:
-            study.configure(point)
-        except ConfigError as error:
-            key = f"presets.{name}"
-            raise ConfigError(*locate(study.lines, key, study.file), key, shown_point(point), str(error)) from None
-    if not study.axes and (study.search.trials or 1) > study.fixed_trials and study.search.sampler != "ablation":
-        hint = f"add axes, or set search.trials to {study.fixed_trials}"
-        raise ConfigError(
-            *locate(study.lines, "search.trials", study.file),
-            "search.trials",
-            study.search.trials,
-            hint,
-            "nothing varies",
-        )
-    if len(study.objective.metrics) > 1 and study.search.sampler == "gp":
-        hint = "expected tpe, nsga2, random, qmc or grid for several objectives"
-        raise ConfigError(*locate(study.lines, "search.sampler", study.file), "search.sampler", "gp", hint)
-
-
-def _try_alone(study: Study, point: Point) -> None:
-    """Raise `ConfigError` when a point works neither from the baseline nor with all other axes at their defaults."""
-    try:
-        study.configure(point)
-    except ConfigError:
-        raw = copy.deepcopy({name: study.raw.get(name) or {} for name in ("model", "train")})
-        for axis in study.axes:
-            for path in axis.values[0] if axis.kind == "points" else [axis.name]:
-                _remove(raw, path)
-        for path, value in point.items():
-            _assign(raw, path, value)
-        _networks(study.kind, raw, study.data.image_size, study.lines, study.file)
-
-
-def _remove(raw: dict[str, Any], path: str) -> None:
-    *parents, last = path.split(".")
-    node: Any = raw
-    for name in parents:
-        node = node.get(name)
-        if not isinstance(node, dict):
-            return
-    node.pop(last, None)
-
-
-def _bound_grid(study: Study) -> None:
-    count = 1
-    for axis in study.axes:
-        count *= len(axis.levels())
-    if count > 100_000:
-        hint = "a grid of at most 100,000 points; use larger steps or another sampler"
-        raise ConfigError(*locate(study.lines, "axes", study.file), "axes", None, hint, f"{count:,} combinations")
-
-
-def _assign(raw: dict[str, Any], path: str, value: Any) -> None:
-    *parents, last = path.split(".")
-    node = raw
-    for name in parents:
-        child = node.get(name)
-        if not isinstance(child, dict):
-            child = node[name] = {}
-        node = child
-    node[last] = value
-
-
-def _override(raw: dict[str, Any], lines: Lines, text: str) -> None:
-    key, equals, value_text = text.partition("=")
-    key = key.strip()
-    if not equals or not key:
-        raise ConfigError(
-            "--set", None, text, None, "expected key=value, such as train.epochs=50", "is not an override"
-        )
-    parsed, _ = parse(f"value: {value_text}", "--set")
-    value = parsed["value"]
-    section, _, rest = key.partition(".")
-    if section in ("axes", "presets") and rest:
-        if not isinstance(raw.get(section), dict):
-            raw[section] = {}
-        if value is None:
-            raw[section].pop(rest, None)
-        else:
-            raw[section][rest] = value
-    else:
-        if not isinstance(raw.get(section), (dict, type(None))) and rest:
-            raise ConfigError("--set", None, key, value, nearest(section, _KEYS), "unknown key")
-        _assign(raw, key, value)
-    parts = key.split(".")
-    for depth in range(1, len(parts)):
-        lines.setdefault(".".join(parts[:depth]), ("--set", None))
-    lines[key] = ("--set", None)
 
 
 def _other_spaces(path: Path) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eval import fast_engine, isophote, isophote_frame, isophote_walk, photutils_engine
+from eval import fast_engine, isophote, isophote_frame, isophote_table, isophote_walk, photutils_engine
 from eval.crosscheck import agreement
 from eval.measure import as_catalogue, measure
 from eval.settings import MeasurementSettings
@@ -54,7 +54,7 @@ def walked(sma, eps, phi, r):
 @pytest.mark.parametrize("eps", [-1.5, -0.02, 0.0, 0.013, 0.2, 0.5, 0.77, 0.9, 0.949])
 @pytest.mark.parametrize("inherits", [False, True])
 def test_walks_are_those_of_the_plain_loop(eps, inherits):
-    table = isophote_walk.starts_table(512, 20.0, 0.1)
+    table = isophote_table.starts_table(512, 20.0, 0.1)
     points, space = isophote_walk.room(512)
     sma = 20.0
     begin = sma
@@ -74,7 +74,7 @@ def test_walks_are_those_of_the_plain_loop(eps, inherits):
 
 
 def test_most_of_the_walks_are_tabulated_and_a_runaway_ends():
-    table = isophote_walk.starts_table(512, 20.0, 0.1)
+    table = isophote_table.starts_table(512, 20.0, 0.1)
     usable = table.steps > 0
     edges = isophote_walk.MIN_Q ** (np.arange(isophote_walk.PANELS) / isophote_walk.PANELS)
     assert usable[:, :, edges > 0.35].all() and usable.mean() > 0.85

@@ -16,29 +16,16 @@ import numpy as np
 import pytest
 import torch
 
-from gan import checkpoint
-from gan.config import ModelConfig, TrainConfig
-from gan.models import build
-from gan.sample import noise, sample, to_uint8
-from gan.training import Trainer
-from study.augment import augment
+from gan.config import ModelConfig
+from gan.sample import sample
 from study.errors import InputError
 from study.generate import generate, main
 from study.generation import read_manifest
-from study.model_files import find_model, load_model
+from study.model_files import load_model
 from study.writers import NpyWriter, block_size
+from tests.study.trained import read_back, trained
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = ModelConfig(image_size=16, width=4, latent_dim=8)
-
-
-def trained(path: Path, model: ModelConfig = SMALL) -> Path:
-    pixels = (32, model.image_size, model.image_size, model.channels)
-    images = np.random.default_rng(0).integers(0, 256, pixels, np.uint8)
-    trainer = Trainer(model, TrainConfig(batch_size=16), images, device="cpu", threads=1)
-    trainer.train_epoch()
-    checkpoint.save(trainer, path)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -80,22 +67,6 @@ def test_a_generation_cut_short_ends_with_the_same_bytes(model, tmp_path, kind):
     assert contents(tmp_path / "cut") == contents(tmp_path / "straight")
     assert resumed["pixels_sha256"] == straight["pixels_sha256"]
     assert not list((tmp_path / "cut").rglob("*.partial"))
-
-
-def read_back(folder: Path, kind: str) -> np.ndarray:
-    """All galaxies, by programs that know nothing of ours."""
-    if kind == "npy":
-        return np.load(folder / "galaxies.npy", allow_pickle=False)
-    if kind == "npz":
-        return np.concatenate([np.load(p)["images"] for p in sorted(folder.glob("npz/*.npz"))])
-    if kind == "png":
-        from PIL import Image
-
-        return np.stack([np.asarray(Image.open(p)) for p in sorted(folder.glob("png/*/*.png"))])
-    from astropy.io import fits
-
-    cubes = [fits.getdata(p) for p in sorted(folder.glob("fits/*.fits"))]
-    return np.concatenate(cubes)[:, :, ::-1].transpose(0, 2, 3, 1)
 
 
 @pytest.mark.parametrize("kind", ["png", "npy", "npz", "fits"])
@@ -293,85 +264,6 @@ def test_blocks_stay_below_64_mib():
     assert block_size(128 * 128 * 3) == 1000
 
 
-# --- which model -----------------------------------------------------------------------------------------------------
-
-
-def test_a_study_folder_means_its_best_checkpoint(saved, tmp_path):
-    (tmp_path / "results/mine/best").mkdir(parents=True)
-    best = tmp_path / "results/mine/best/checkpoint.pt"
-    best.write_bytes(saved.read_bytes())
-    assert find_model(str(tmp_path / "results/mine"), tmp_path) == best
-    with pytest.raises(InputError, match=r"studies there: .*mine"):
-        find_model(str(tmp_path / "results"), tmp_path)
-
-
-def test_the_authors_bare_weights_are_a_model(tmp_path):
-    generator, _ = build(ModelConfig(image_size=64, width=4))
-    weights = {key: value for key, value in generator.state_dict().items() if "num_batches" not in key}
-    torch.save(weights, tmp_path / "dcgan_G.pth")
-    model = load_model(str(tmp_path / "dcgan_G.pth"))
-    manifest = generate(model, tmp_path / "g", count=3, kind="npy", catalogue=False)
-    assert manifest["request"]["galaxy"] == [64, 64, 3]
-    assert np.array_equal(read_back(tmp_path / "g", "npy"), sample(generator, 3, seed=0))
-
-
-def enlarger(path: Path, **fields) -> Path:
-    """Weights of a Stage-II as the authors released theirs."""
-    settings = {"family": "stackgan", "image_size": 128, "width": 4, "discriminator_width": 2} | fields
-    network, _ = build(ModelConfig(**settings))
-    torch.save({key: value for key, value in network.state_dict().items() if "num_batches" not in key}, path)
-    return path
-
-
-def test_a_chain_draws_what_its_two_stages_draw_in_turn(tmp_path):
-    """z -> 64 px -> (x + 1) / 2 -> 128 px, as F&M sec. 2.3; resumed like any other."""
-    first = trained(tmp_path / "first.pt", ModelConfig(image_size=64, width=2, latent_dim=8))
-    chain = load_model(str(first), str(enlarger(tmp_path / "second.pth")))
-    assert (chain.image_size, chain.channels) == (128, 3)
-    manifest = generate(chain, tmp_path / "g", count=3, kind="npy", seed=2)
-    assert manifest["request"]["galaxy"] == [128, 128, 3]
-    assert set(manifest["models"]) == {"model", "enlarge"}
-    stage1, _ = checkpoint.load_generator(first)
-    stage2, _ = checkpoint.load_enlarger(tmp_path / "second.pth")
-    with torch.inference_mode():
-        z = torch.from_numpy(noise(2, 0, 64, 8))
-        drawn = to_uint8(stage2((stage1(z) + 1) / 2))[:3].numpy()
-    assert np.array_equal(read_back(tmp_path / "g", "npy"), drawn)
-    other = load_model(str(first), str(enlarger(tmp_path / "third.pth", width=5)))
-    with pytest.raises(InputError, match=r"enlarge\.sha256"):
-        generate(other, tmp_path / "g", count=3, kind="npy", seed=2)
-
-
-def test_stages_that_do_not_fit_are_refused(saved, tmp_path):
-    with pytest.raises(InputError, match="draws images of 16 px, but the second enlarges images of 64 px"):
-        load_model(str(saved), str(enlarger(tmp_path / "second.pth")))
-    five = trained(tmp_path / "5.pt", ModelConfig(image_size=64, width=2, latent_dim=8, channels=5))
-    with pytest.raises(InputError, match="takes 3 bands, and --model draws 5"):
-        load_model(str(five), str(tmp_path / "second.pth"))
-    with pytest.raises(InputError, match="which enlarges images"):
-        load_model(str(tmp_path / "second.pth"))
-
-
-def test_mlflow_runs_and_registered_models(saved, tmp_path):
-    import mlflow
-
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
-    experiment = client.create_experiment("e", artifact_location=(tmp_path / "artifacts").as_uri())
-    run = client.create_run(experiment).info
-    (tmp_path / "checkpoint.pt").write_bytes(saved.read_bytes())
-    client.log_artifact(run.run_id, str(tmp_path / "checkpoint.pt"), "model")
-    client.create_registered_model("galaxies")
-    client.create_model_version("galaxies", f"{run.artifact_uri}/model", run_id=run.run_id)
-    client.set_registered_model_alias("galaxies", "best", "1")
-    for name in (f"runs:/{run.run_id}", "models:/galaxies/1", "models:/galaxies@best"):
-        found = find_model(name, tmp_path, tracking_uri=uri)
-        assert found.read_bytes() == saved.read_bytes()
-    for name in ("runs:/0123", "models:/galaxies/7", "models:/galaxies/latest", "models:/nothing/1"):
-        with pytest.raises(InputError, match="not to be had from MLflow"):
-            find_model(name, tmp_path, tracking_uri=uri)
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -409,46 +301,3 @@ def test_the_command_says_what_it_made(saved, tmp_path, capfd):
     assert json.loads((tmp_path / "g/manifest.json").read_text())["request"]["augment"] == "right"
     assert main(command) == 0
     assert "nothing to do" in capfd.readouterr().out
-
-
-# --- flips and turns -------------------------------------------------------------------------------------------------
-
-
-def pictures(n: int, side: int = 16) -> np.ndarray:
-    return np.random.default_rng(1).integers(0, 256, (n, side, side, 3), np.uint8)
-
-
-@pytest.mark.parametrize("how", ["right", "any"])
-def test_the_turn_of_a_galaxy_depends_on_seed_and_number_only(how):
-    images = pictures(130)
-    whole = augment(images, how, seed=4)
-    parts = [augment(images[a:b], how, seed=4, start=a) for a, b in ((0, 7), (7, 100), (100, 130))]
-    assert np.array_equal(whole, np.concatenate(parts))
-    assert not np.array_equal(whole, augment(images, how, seed=5))
-
-
-def test_right_angles_are_the_eight_moves_of_a_square_in_equal_shares():
-    one = pictures(1)[0]
-    moves = [np.rot90(f, k) for f in (one, one[:, ::-1]) for k in range(4)]
-    turned = augment(np.repeat(one[None], 4000, axis=0), "right", seed=0)
-    counts = [int((turned == move).all(axis=(1, 2, 3)).sum()) for move in moves]
-    assert sum(counts) == 4000
-    assert max(abs(c - 500) for c in counts) < 5 * np.sqrt(500)
-
-
-def test_any_angle_turns_a_bar_to_all_angles_and_keeps_its_light():
-    """The moments' angle of an elongated Gaussian is spread evenly; its flux stays."""
-    y, x = np.mgrid[:64, :64] - 31.5
-    bar = np.rint(200 * np.exp(-((x / 6) ** 2 + (y / 2) ** 2) / 2)).astype(np.uint8)
-    turned = augment(np.repeat(bar[None, ..., None], 600, axis=0), "any", seed=2)[..., 0].astype(float)
-    light = turned.sum((1, 2))
-    assert np.abs(light / bar.sum() - 1).max() < 0.01
-    xx, yy, xy = ((turned * moment).sum((1, 2)) / light for moment in (x * x, y * y, x * y))
-    angles = np.sort(np.mod(0.5 * np.arctan2(2 * xy, xx - yy), np.pi)) / np.pi
-    steps = np.arange(1, 601) / 600
-    assert np.abs(angles - steps).max() < 1.63 / np.sqrt(600)  # Kolmogorov's 1% point
-
-
-def test_no_augmentation_touches_nothing():
-    images = pictures(3)
-    assert augment(images, "none", seed=0) is images

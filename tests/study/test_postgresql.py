@@ -16,6 +16,8 @@ import mlflow
 import psutil
 import pytest
 
+from tests.study.processes import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 AT_ONCE = 8
 NEEDED_GB = 10
@@ -29,12 +31,6 @@ search: {{sampler: random, trials: {AT_ONCE}, scheduler: {{name: none}}}}
 axes: {{train.lr: {{float: [1.0e-4, 1.0e-2], log: true}}}}
 resources: {{cpus_per_worker: {{cpus}}, max_concurrent: {AT_ONCE}}}
 """
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def wait(port, process, seconds=120):
