@@ -9,8 +9,8 @@ successive halving, the MLflow thread, the progress lines. With `--tune` the sam
 cluster of simulated nodes (`ray.cluster_utils`), each a real raylet, all at once: about 0.4 GB of memory a node.
 There "all of Tune's thread" holds the columns left of it but MLflow's thread, and Ray Tune itself.
 
-Columns are milliseconds of processor time a trial, the mean over the 25 trials of each row: unlike wall time, it is
-the same on a busy machine. A cost that does not grow stays level.
+Columns are milliseconds of processor time a trial, the mean over the 25 trials of each row. Waiting is not in it, but
+a machine that is busy with other processes makes it several times larger. A cost that does not grow stays level.
 """
 
 import argparse
@@ -54,7 +54,7 @@ SIMULATED = {
 }
 """For many nodes on one machine: each has agents, whose statistics would leave nothing of its cores."""
 AHEAD = -10
-"""Niceness of the driver among them: elsewhere it has a machine to itself."""
+"""Niceness of the driver among them, for root: elsewhere it has a machine to itself, here it would starve."""
 
 
 def main() -> None:

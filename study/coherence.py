@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from study.axes import Point, shown_point
@@ -58,9 +59,7 @@ def _try_alone(study: Study, point: Point) -> None:
 
 
 def _bound_grid(study: Study) -> None:
-    count = 1
-    for axis in study.axes:
-        count *= len(axis.levels())
+    count = math.prod(len(axis.levels()) for axis in study.axes)
     if count > LARGEST_GRID:
         hint = f"a grid of at most {LARGEST_GRID:,} points; use larger steps or another sampler"
         raise ConfigError(*locate(study.lines, "axes", study.file), "axes", None, hint, f"{count:,} combinations")

@@ -1,0 +1,20 @@
+"""A folder of synthetic galaxies as a user has them."""
+
+import pytest
+
+from gan.synthetic import draw
+from tests.gan.preparing import SIDE, jpeg
+
+
+@pytest.fixture(scope="module")
+def galaxies():
+    images, _ = draw(48, size=SIDE, field=False)
+    return {f"{100 + i}.jpg": jpeg(image) for i, image in enumerate(images)}
+
+
+@pytest.fixture
+def folder(tmp_path, galaxies):
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    for name, content in galaxies.items():
+        (tmp_path / "in" / ("deep" if int(name[:3]) % 2 else ".") / name).write_bytes(content)
+    return tmp_path / "in"
