@@ -2,7 +2,7 @@
 
     python -m benchmarks.closest [--generated 9000] [--training 60000] [--size 64] [--images FILE.npy]
 
-Then the same search on a part of the images, in turn by `eval.nearest` and by plain NumPy on one
+Then the same search on a part of the images, in turn by `eval.statistics.nearest` and by plain NumPy on one
 core, both exact, for the ratio per core. Training images are moved, flipped and noisier copies
 of `--images` ((N, size, size, 3) uint8; synthetic galaxies without it).
 """
@@ -29,7 +29,7 @@ def moved_copies(base: np.ndarray, n: int, seed: int) -> np.ndarray:
 
 def plain(queries: np.ndarray, references: np.ndarray) -> np.ndarray:
     """Nearest distances by NumPy, one query and flip at a time."""
-    from eval.nearest import centre, flipped
+    from eval.statistics.nearest import centre, flipped
 
     references = centre(references).astype(np.int16)
     scale = references[0].size
@@ -46,8 +46,8 @@ def main() -> None:
     from rich.progress import Progress
 
     from eval.measure import cpus
-    from eval.nearest import nearest
-    from gan.synthetic import draw
+    from eval.statistics.nearest import nearest
+    from gan.datasets.synthetic import draw
 
     command = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     command.add_argument("--generated", type=int, default=9000)

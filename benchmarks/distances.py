@@ -118,7 +118,7 @@ def main() -> None:
         catalogue = read_catalogue(options.catalogue)
     else:
         from eval.measure import measure
-        from gan.synthetic import draw
+        from gan.datasets.synthetic import draw
 
         catalogue = measure(draw(3000, size=64, seed=0)[0])
     rng = np.random.default_rng(0)

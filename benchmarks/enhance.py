@@ -28,7 +28,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from gan.enhance.apply import enhance
+from gan.datasets.synthetic import draw
+from gan.enhance.apply.enhancer import enhance
 from gan.enhance.config import (
     AdversarialPhase,
     CriticConfig,
@@ -38,10 +39,9 @@ from gan.enhance.config import (
     SwitcherConfig,
     UNetConfig,
 )
-from gan.enhance.critic import critic as build_critic
-from gan.enhance.training import EnhanceTrainer
-from gan.enhance.unet import unet
-from gan.synthetic import draw
+from gan.enhance.models.critic import critic as build_critic
+from gan.enhance.models.unet import unet
+from gan.enhance.training.trainer import EnhanceTrainer
 
 Step = Callable[[], None]
 

@@ -29,8 +29,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from eval import fast_engine, isophote, isophote_frame, isophote_walk, photutils_engine  # noqa: E402
-from eval.fits import LARGEST  # noqa: E402
+from eval.isophote import compiled_engine, frame, path, photutils_engine  # noqa: E402
+from eval.isophote.result import LARGEST  # noqa: E402
 from eval.settings import MeasurementSettings  # noqa: E402
 
 SETTINGS = MeasurementSettings()
@@ -63,7 +63,7 @@ def drawn(count: int, size: int) -> np.ndarray:
 
 def load(source: Path | None, count: int, size: int) -> tuple[str, np.ndarray]:
     """The images to measure, and what they are."""
-    from eval.collections import load_images
+    from eval.images.load import load_images
 
     path = source or ROOT.parent / "shared" / "galaxies" / "gz2"
     if source is None and not path.is_dir():
@@ -74,7 +74,7 @@ def load(source: Path | None, count: int, size: int) -> tuple[str, np.ndarray]:
 
 def ratio(images: np.ndarray) -> None:
     """Time both engines on each image in turn."""
-    fitter = fast_engine.Fitter(SETTINGS)
+    fitter = compiled_engine.Fitter(SETTINGS)
     fitter.fit(images[0])
     photutils_engine.fit_image(images[0], SETTINGS)
     reference, fast, same = [], [], 0
@@ -107,23 +107,23 @@ def timed(function, *arguments) -> float:
 
 def parts(images: np.ndarray) -> None:
     """Time the fast engine's steps one by one, and count the points of the fit."""
-    fitter = fast_engine.Fitter(SETTINGS)
-    first, weights, cumulative = isophote_frame.resampling(images.shape[1], SETTINGS.frame_size)
+    fitter = compiled_engine.Fitter(SETTINGS)
+    first, weights, cumulative = frame.resampling(images.shape[1], SETTINGS.frame_size)
     cost = dict.fromkeys(("mean grey", "bicubic frame", "fit", "flux", "colours", "whole"), 0.0)
     points = np.zeros(2)
     for image in images:
         cost["whole"] += timed(fitter.fit, image)
-        cost["mean grey"] += timed(isophote_frame.grey_of, image, LARGEST, fitter._turned)
+        cost["mean grey"] += timed(frame.grey_of, image, LARGEST, fitter._turned)
         room = (fitter._columns, fitter._rows, fitter._frame)
-        cost["bicubic frame"] += timed(isophote_frame.resample, fitter._turned, first, weights, *room)
+        cost["bicubic frame"] += timed(frame.resample, fitter._turned, first, weights, *room)
         fit = (fitter._frame, *fitter._room, fitter._table, fitter._limits, fitter._result)
-        cost["fit"] += timed(isophote.fit_frame, *fit)
-        points += fitter._room[1][:3, 0, 0, isophote_walk.WALKED : isophote_walk.SAMPLED + 1].sum(axis=0)
+        cost["fit"] += timed(fit.fit_frame, *fit)
+        points += fitter._room[1][:3, 0, 0, path.WALKED : path.SAMPLED + 1].sum(axis=0)
         if np.isfinite(fitter._result[2]):
             sma, eps, pa, x0, y0 = fitter._result[2:7]
-            cost["flux"] += 2 * timed(isophote_frame.flux_inside, fitter._frame, x0, y0, sma, eps, pa)
+            cost["flux"] += 2 * timed(frame.flux_inside, fitter._frame, x0, y0, sma, eps, pa)
             where = (x0, y0, sma, eps, pa, np.empty(3))
-            cost["colours"] += timed(isophote_frame.band_fluxes, image, first, weights, cumulative, *where)
+            cost["colours"] += timed(frame.band_fluxes, image, first, weights, cumulative, *where)
     for name, seconds in cost.items():
         print(f"{name:14} {seconds / len(images) * 1e3:10.3f} ms of CPU per image")
     walked, sampled = points / len(images)
@@ -156,7 +156,7 @@ def main() -> None:
     this.add_argument("--size", type=int, default=64)
     this.add_argument("--throughput", type=int, default=18_000, help="images of the whole run; 0 leaves it out")
     options = this.parse_args()
-    fast_engine.compile_once()
+    compiled_engine.compile_once()
     name, images = load(options.images, max(options.n, min(2_000, options.throughput)), options.size)
     few = images[:: max(1, len(images) // options.n)][: options.n]
     print(f"{len(few)} images ({name}), one core, engines in turn")

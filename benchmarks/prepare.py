@@ -23,10 +23,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gan.decode_settings import DecodeSettings
-from gan.prepare_run import cores, prepare
-from gan.sources import open_source
-from gan.synthetic import draw
+from gan.datasets.synthetic import draw
+from gan.images.decode_settings import DecodeSettings
+from gan.images.sources import open_source
+from gan.preparation.run import cores, prepare
 
 SIZES = (64, 128)
 

@@ -3,8 +3,8 @@
     python benchmarks/ray_loop.py [--width 32] [--epochs 6] [--rounds 3] [--threads 1]
 
 Each round trains the same networks on the same synthetic galaxies for the same epochs, once as a plain
-`gan.training.Trainer` in a process of its own and once as a trial of `study.run` (Ray Tune, Ray Train, one worker, no
-evaluation until the end), and takes the median rate over the epochs after the first. Prints the ratio of each round and
+`gan.training.trainer.Trainer` in a process of its own and once as a trial of `study.run` (Ray Tune, Ray Train, one
+worker, no evaluation until the end), and takes the median rate over the epochs after the first. Prints the ratio of each round and
 their median.
 
 By default the loop has one CPU less than the machine, because Ray's own processes need some of one: the two threads of
@@ -36,7 +36,7 @@ import json, sys
 from pathlib import Path
 from gan.config import ModelConfig, TrainConfig
 from gan.data import GalaxySet
-from gan.training import Trainer
+from gan.training.trainer import Trainer
 folder, width, epochs, threads = sys.argv[1], *map(int, sys.argv[2:])
 galaxies = GalaxySet.open(folder)
 train, _ = galaxies.split(100, 0)

@@ -66,7 +66,7 @@ def main() -> None:
     options.add_argument("--tune", action="store_true", help="through Ray Tune, on simulated nodes")
     options.add_argument("--nodes", type=int, default=50, help="of the simulated cluster, one CPU each")
     given = options.parse_args()
-    from study.config import load_study
+    from study.config.study import load_study
 
     with tempfile.TemporaryDirectory() as folder:
         space = Path(folder) / "scale.yaml"
@@ -138,9 +138,9 @@ def report(config: dict[str, Any], epoch: int, epochs: int) -> dict[str, Any]:
 
 def watch(clock: Clock) -> None:
     """Time the parts of a study."""
-    from study.scheduler import SuccessiveHalving
-    from study.search import HistorySearch
-    from study.tracking import Tracker
+    from study.search.asha import SuccessiveHalving
+    from study.search.searcher import HistorySearch
+    from study.tracking.mlflow_tracker import Tracker
 
     clock.around(HistorySearch, "suggest", "propose")
     clock.around(HistorySearch, "on_trial_result", "record")
@@ -153,10 +153,10 @@ def make_parts(study: Any, folder: Path, uri: str | None) -> tuple[Any, ...]:
     """Optuna's history, tracker and progress of a study in `folder`."""
     from rich.console import Console
 
-    from study.progress import Progress
-    from study.search import open_history
-    from study.tracking import Tracker
-    from study.tracking_store import default_uri
+    from study.search.progress import Progress
+    from study.search.searcher import open_history
+    from study.tracking.mlflow_store import default_uri
+    from study.tracking.mlflow_tracker import Tracker
 
     history = open_history(study, folder / "optuna.db")
     tracker = Tracker(uri or default_uri(folder), study, f"scale-{os.getpid()}", folder / "artifacts")
@@ -168,9 +168,9 @@ def alone(study: Any, folder: Path, clock: Clock, given: argparse.Namespace) -> 
     """Drive the study's parts as Ray Tune would, one trial after the other."""
     from types import SimpleNamespace
 
-    from study.scheduler import tune_scheduler
-    from study.search import HistorySearch
-    from study.search_loop import Listener, make_halving
+    from study.search.asha import tune_scheduler
+    from study.search.loop import Listener, make_halving
+    from study.search.searcher import HistorySearch
 
     watch(clock)
     history, tracker, progress = make_parts(study, folder, given.mlflow)
@@ -198,8 +198,8 @@ def alone(study: Any, folder: Path, clock: Clock, given: argparse.Namespace) -> 
 
 
 def through_tune(study: Any, folder: Path, clock: Clock, given: argparse.Namespace) -> None:
-    """Run the study by `study.search_loop.search` on a simulated cluster; every evaluation is a task on some node."""
-    from study import cluster as study_cluster
+    """Run the study by `study.search.loop.search` on a simulated cluster; every evaluation is a task on some node."""
+    from study.cluster import ray_session as study_cluster
 
     for name, value in SIMULATED.items():
         os.environ.setdefault(name, value)
@@ -207,9 +207,9 @@ def through_tune(study: Any, folder: Path, clock: Clock, given: argparse.Namespa
     import ray
     from ray.cluster_utils import Cluster
 
-    from study import search_loop
-    from study.plan import Node, Placement
-    from study.search import HistorySearch
+    from study.search import loop
+    from study.search.plan import Node, Placement
+    from study.search.searcher import HistorySearch
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "include_dashboard": False})
     for _ in range(given.nodes):
@@ -218,7 +218,7 @@ def through_tune(study: Any, folder: Path, clock: Clock, given: argparse.Namespa
         os.nice(AHEAD)
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
     study_cluster.silence()
-    search_loop.run_trial = stub
+    loop.run_trial = stub
     watch(clock)
     history, tracker, progress = make_parts(study, folder, given.mlflow)
     told, before = HistorySearch.on_trial_complete, [time.thread_time()]
@@ -232,7 +232,7 @@ def through_tune(study: Any, folder: Path, clock: Clock, given: argparse.Namespa
     HistorySearch.on_trial_complete = ended
     try:
         placement = Placement(given.nodes, 1, (Node(1.0, 0.0),) * given.nodes)
-        search_loop.search(study, history, {}, placement, folder, tracker=tracker, progress=progress)
+        loop.search(study, history, {}, placement, folder, tracker=tracker, progress=progress)
         tracker.close("FINISHED")
     finally:
         ray.shutdown()
@@ -240,7 +240,7 @@ def through_tune(study: Any, folder: Path, clock: Clock, given: argparse.Namespa
 
 
 def stub(config: dict[str, Any], settings: dict[str, Any]) -> None:
-    """A trial that only reports: what `study.trial.run_trial` is for a study."""
+    """A trial that only reports: what `study.trials.trainable.run_trial` is for a study."""
     import ray
     from ray import tune
 

@@ -36,8 +36,8 @@ def changes(images: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarra
 
 def main() -> None:
     """Print the table."""
-    from eval.spectra import compare_spectra, log_power_spectra
-    from gan.synthetic import draw
+    from eval.statistics.spectra import compare_spectra, log_power_spectra
+    from gan.datasets.synthetic import draw
 
     command = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     command.add_argument("images", nargs="?")

@@ -1,4 +1,4 @@
-"""What an evaluation costs in this process and by Ray Data, and where the rule of `eval.stage` puts the line.
+"""What an evaluation costs in this process and by Ray Data, and which of the two `eval.distributed.stage` takes.
 
     python -m benchmarks.stage [--images 600] [--size 64] [--rounds 3]
 
@@ -20,9 +20,9 @@ def main() -> None:
     """Print seconds per evaluation and the overhead."""
     import ray
 
+    from eval.distributed.stage import ArraySource, measure_source
     from eval.measure import cpus, measure
-    from eval.stage import ArraySource, measure_source
-    from gan.synthetic import draw
+    from gan.datasets.synthetic import draw
 
     command = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     command.add_argument("--images", type=int, default=600)

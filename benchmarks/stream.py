@@ -83,9 +83,9 @@ def main() -> int:
     """Stream and print the rate and the peaks."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
+    from eval.distributed.stage import measure_source
     from eval.measure import cpus
-    from eval.stage import measure_source
-    from gan.synthetic import draw
+    from gan.datasets.synthetic import draw
 
     command = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     command.add_argument("-n", type=int, default=1_000_000)

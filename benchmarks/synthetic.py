@@ -14,7 +14,7 @@ import time
 import numpy as np
 
 from gan.data import GalaxySet
-from gan.synthetic import draw
+from gan.datasets.synthetic import draw
 
 
 def statistics(images: np.ndarray) -> dict[str, np.ndarray]:

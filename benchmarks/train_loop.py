@@ -1,4 +1,4 @@
-"""Images per second of `gan.training` against a textbook PyTorch DCGAN loop, in one run.
+"""Images per second of `gan.training.trainer` against a textbook PyTorch DCGAN loop, in one run.
 
 The textbook: float32, default memory format, `ImageFolder` + torchvision transforms + `DataLoader`, plain layers, plain
 Adam, BCE on probabilities. Then one thing after the other is added to it, up to the product's own step. All
@@ -22,12 +22,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gan.batches import Batches, by_side, to_signed
 from gan.config import ModelConfig, TrainConfig
-from gan.hardware import resolve_precision
+from gan.datasets.synthetic import draw
 from gan.models.dcgan import discriminator_channels, generator_channels
-from gan.synthetic import draw
-from gan.training import Trainer
+from gan.training.batches import Batches, by_side, to_signed
+from gan.training.hardware import resolve_precision
+from gan.training.trainer import Trainer
 
 Step = Callable[[], None]
 
@@ -158,7 +158,7 @@ def main() -> None:
         }
         if bfloat16:
             variants["+ bfloat16"] = textbook_step(model, last, channels_last=True, bfloat16=True)
-        variants["gan.training"] = product_step(trainer)
+        variants["gan.training.trainer"] = product_step(trainer)
         times: dict[str, list[float]] = {name: [] for name in variants}
         for _ in range(args.rounds + 1):
             for name, step in variants.items():

@@ -40,12 +40,12 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from eval.collections import ImageCollection
-from eval.command import load_side, parser_of, progress_bars, run_command
-from eval.memorisation import Memorisation, memorisation
-from eval.nearest import FLIPS, Nearest, nearest
-from eval.output import write_bytes
-from eval.stacks import CollectionError
+from eval.cli.options import load_side, parser_of, progress_bars, run_command
+from eval.images.arrays import CollectionError
+from eval.images.load import ImageCollection
+from eval.images.output import write_bytes
+from eval.statistics.memorisation import Memorisation, memorisation
+from eval.statistics.nearest import FLIPS, Nearest, nearest
 
 
 def parser() -> argparse.ArgumentParser:
@@ -152,8 +152,8 @@ def _write(
     reference: Nearest | None,
     figures: Memorisation | None,
 ) -> None:
-    from eval.closest_figures import distance_figure, match_figure
-    from eval.figures import save_figure
+    from eval.plots.distributions import save_figure
+    from eval.plots.nearest import distance_figure, match_figure
 
     rows = pd.DataFrame(
         {

@@ -3,7 +3,7 @@
     python -m eval.compare REAL GENERATED --out DIR
 
 Each side is a folder of pictures, an array, HDF5 or FITS file, a galaxy set (see
-`eval.collections`) or a catalogue that was measured before (.parquet, .ecsv). Every image is
+`eval.images.load`) or a catalogue that was measured before (.parquet, .ecsv). Every image is
 measured, and the distances between the two catalogues are printed, each beside its floor: what
 two samples of real galaxies of these sizes would give.
 
@@ -30,14 +30,14 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from eval.catalogue import PROPERTIES, read_catalogue, write_catalogue
-from eval.collections import ImageCollection
-from eval.command import add_measurement_options, load_side, parser_of, progress_bars, run_command, skipped_files
+from eval.cli.options import add_measurement_options, load_side, parser_of, progress_bars, run_command, skipped_files
 from eval.distances import Comparison, compare
+from eval.images.arrays import CollectionError
+from eval.images.load import ImageCollection
+from eval.images.output import write_bytes
 from eval.measure import measure
-from eval.output import write_bytes
 from eval.settings import MeasurementSettings
-from eval.spectra import SpectrumComparison, compare_spectra
-from eval.stacks import CollectionError
+from eval.statistics.spectra import SpectrumComparison, compare_spectra
 
 CATALOGUES = (".parquet", ".ecsv")
 _MEASUREMENT = tuple(field.name for field in fields(MeasurementSettings))
@@ -228,7 +228,7 @@ def _remarks(side: Side) -> list[str]:
 
 
 def _write(out: Path, real: Side, generated: Side, comparison: Comparison, spectra: SpectrumComparison | None) -> None:
-    from eval.figures import histogram_figure, save_figure, spectrum_figure
+    from eval.plots.distributions import histogram_figure, save_figure, spectrum_figure
 
     title = f"{Path(generated.source).name} against {Path(real.source).name}"
     histograms = histogram_figure(real.rows, generated.rows, comparison, title=title)

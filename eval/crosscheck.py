@@ -2,7 +2,7 @@
 
     python -m eval.crosscheck IMAGES [-n 300] [--size 64] [--cache DIR]
 
-IMAGES is anything that `eval.collections` reads. Both engines measure the same images and the
+IMAGES is anything that `eval.images.load` reads. Both engines measure the same images and the
 table says how far they agree: verdicts, differences image by image where the final size is the
 same, and the KS distance between the two catalogues.
 
@@ -29,7 +29,7 @@ import pandas as pd
 from eval.catalogue import PROPERTIES, STATUSES, cached, content_key
 from eval.measure import as_catalogue, as_images, cpus
 from eval.settings import MeasurementSettings
-from eval.two_sample import ks_distance
+from eval.statistics.two_sample import ks_distance
 
 PERTURBATION = 1e-5
 """Standard deviation, in units of the image, of the noise that the yardstick adds to the frame."""
@@ -181,7 +181,7 @@ def crosscheck(
     progress : callable or None
         Called with (what, done, total).
     """
-    from eval import fast_engine, photutils_engine
+    from eval.isophote import compiled_engine, photutils_engine
 
     images = as_images(images)
     settings = settings or MeasurementSettings()
@@ -205,7 +205,7 @@ def crosscheck(
         return cached(path, len(some), work)
 
     def fast(noise: float, seed: int) -> pd.DataFrame:
-        fits = fast_engine.fit_many(images, settings=settings, jobs=jobs, perturbation=noise, seed=seed)
+        fits = compiled_engine.fit_many(images, settings=settings, jobs=jobs, perturbation=noise, seed=seed)
         return as_catalogue(fits, range(len(images)), settings=settings, engine="fast")
 
     first = fast(0.0, 0)
@@ -301,7 +301,7 @@ def _progress_bars() -> Iterator[Callable[[str, int, int], None]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    from eval.collections import load_images
+    from eval.images.load import load_images
 
     options = parser().parse_args(arguments)
     try:

@@ -30,8 +30,8 @@ import numpy as np
 import pandas as pd
 
 from eval.catalogue import PROPERTIES
-from eval.comparison import Comparison
-from eval.two_sample import (
+from eval.statistics.comparison import Comparison
+from eval.statistics.two_sample import (
     ANGLE_PERIOD,
     difference_of_cdfs,
     distance_sums,

@@ -2,7 +2,7 @@
 
     python -m eval.enhancement INPUTS PREDICTIONS TARGETS --out DIR
 
-Each is a folder of pictures or an array, HDF5 or FITS file (see `eval.collections`); galaxies are
+Each is a folder of pictures or an array, HDF5 or FITS file (see `eval.images.load`); galaxies are
 paired by the stem of their file names, arrays by their order. Predictions and targets have one
 size, inputs that or a fraction of it. Every figure stands beside that of the input: what doing
 nothing (but bicubic enlargement) would give.
@@ -24,12 +24,12 @@ import numpy as np
 import pandas as pd
 
 from eval.catalogue import PROPERTIES
-from eval.detections import DetectionSettings, Match, by_magnitude, match_sources
-from eval.enhancement_result import INPUT, PREDICTION, TARGET, EnhancementResult
-from eval.fidelity import PSNR_LIMIT, aperture_flux, enlarge, psnr, ssim
 from eval.measure import as_images, cpus, identifiers, measure
 from eval.settings import MeasurementSettings
-from eval.spectra import compare_spectra
+from eval.statistics.detections import DetectionSettings, Match, by_magnitude, match_sources
+from eval.statistics.enhancement_result import INPUT, PREDICTION, TARGET, EnhancementResult
+from eval.statistics.fidelity import PSNR_LIMIT, aperture_flux, enlarge, psnr, ssim
+from eval.statistics.spectra import compare_spectra
 
 Told = Callable[[str, int, int], None]
 
@@ -183,15 +183,15 @@ def _radii(semi_major_axis: np.ndarray, frame: int, side: int) -> np.ndarray:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    from eval.command import run_command
-    from eval.enhancement_command import run
+    from eval.cli.enhancement import run
+    from eval.cli.options import run_command
 
     return run_command(parser().parse_args(arguments), run)
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    from eval.command import add_measurement_options, parser_of
+    from eval.cli.options import add_measurement_options, parser_of
 
     command = parser_of("eval.enhancement", __doc__ or "", default_out="enhancement")
     command.add_argument("inputs", metavar="INPUTS", help="the images before enhancement")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from eval.catalogue import COLUMNS, ENGINE_VERSION, FLOAT_COLUMNS
-from eval.fits import Fit
+from eval.isophote.result import Fit
 from eval.settings import MeasurementSettings
 
 ENGINES = ("fast", "photutils")
@@ -72,13 +72,13 @@ def measure(
     if not isinstance(jobs, int) or jobs < 1:
         raise ValueError(f"jobs = {jobs!r} does not work: expected a whole number from 1, or None")
     if engine == "photutils":
-        from eval import photutils_engine
+        from eval.isophote import photutils_engine
 
         fits = photutils_engine.fit_many(images, settings=settings, jobs=jobs, time_limit=time_limit, progress=progress)
     else:
-        from eval import fast_engine
+        from eval.isophote import compiled_engine
 
-        fits = fast_engine.fit_many(images, settings=settings, jobs=jobs, progress=progress)
+        fits = compiled_engine.fit_many(images, settings=settings, jobs=jobs, progress=progress)
     return as_catalogue(fits, names, settings=settings, engine=engine)
 
 

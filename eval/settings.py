@@ -9,28 +9,9 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from common.errors import FieldError
+
 Outermost = Literal["last", "converged"]
-
-
-class SettingsError(ValueError):
-    """A measurement setting has a value that cannot work.
-
-    Attributes
-    ----------
-    field : str
-        Name of the setting.
-    value : object
-        The value given.
-    accepted : str
-        What would be accepted, in words.
-    """
-
-    def __init__(self, field: str, value: Any, accepted: str):
-        super().__init__(f"{field} = {value!r} does not work: expected {accepted}")
-        self.field, self.value, self.accepted = field, value, accepted
-
-    def __reduce__(self):
-        return type(self), (self.field, self.value, self.accepted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +76,7 @@ class MeasurementSettings:
 
     def _require(self, field: str, condition: bool, accepted: str) -> None:
         if not condition:
-            raise SettingsError(field, getattr(self, field), accepted)
+            raise FieldError(field, getattr(self, field), accepted)
 
     def _require_int(self, field: str, low: int, high: int) -> None:
         value = getattr(self, field)

@@ -2,7 +2,7 @@
 
 Everything a search may vary is a field here. A value that cannot work raises
 `FieldError` the moment the object is made, naming the field, the value and what
-would be accepted; `study.config` turns that into a message with file and line.
+would be accepted; `study.config.study` turns that into a message with file and line.
 """
 
 from __future__ import annotations
@@ -12,39 +12,14 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from common.errors import require
+
 Placement = Literal["none", "generator", "discriminator", "both", "discriminator_last"]
 Precision = Literal["auto", "float32", "bfloat16"]
 LongSkip = Literal["released", "equation_19"]
 WIDEST, MOST_CHANNELS = 65_536, 64
 """Beyond these no machine could hold the networks: a number that large is a slip."""
 MOST_EPOCHS, LARGEST_BATCH = 1_000_000, 1_000_000
-
-
-class FieldError(ValueError):
-    """A field has a value that cannot work.
-
-    Attributes
-    ----------
-    field : str
-        Name of the field, dotted when it is nested.
-    value : object
-        The value given.
-    accepted : str
-        What would be accepted, in words.
-    """
-
-    def __init__(self, field: str, value: Any, accepted: str):
-        super().__init__(f"{field} = {value!r} does not work: expected {accepted}")
-        self.field, self.value, self.accepted = field, value, accepted
-
-    def __reduce__(self):
-        return type(self), (self.field, self.value, self.accepted)
-
-
-def require(condition: bool, field: str, value: Any, accepted: str) -> None:
-    """Raise `FieldError` unless `condition` holds."""
-    if not condition:
-        raise FieldError(field, value, accepted)
 
 
 def _power_of_two(value: int) -> bool:

@@ -1,4 +1,4 @@
-"""A galaxy set on disk: what `gan.prepare` and `gan.synthetic` write and everything else reads.
+"""A galaxy set on disk: what `gan.prepare` and `gan.datasets.synthetic` write and everything else reads.
 
 A galaxy set is a folder::
 
@@ -61,7 +61,7 @@ GALAXY_SET = Kind(format=FORMAT, version=VERSION, words="galaxy set", command="p
 
 
 class ImageFolder(ABC):
-    """What every set of images on disk can do; the base of `GalaxySet` and `gan.pair_set.PairSet`.
+    """What every set of images on disk can do; the base of `GalaxySet` and `gan.datasets.pair_set.PairSet`.
 
     Attributes
     ----------

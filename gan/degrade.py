@@ -2,7 +2,7 @@
 
 DEEP is anything that gan.prepare takes. Each image becomes a target, and its input is what a shallower survey would
 have seen of it: worse seeing, coarser pixels, more noise, drawn for every image from the distributions below (defaults:
-SDSS under DECaLS, with sources in `gan.degradation`). The same seed gives the same pairs.
+SDSS under DECaLS, with sources in `gan.images.degradation`). The same seed gives the same pairs.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from gan.data import DataError, read_manifest
-from gan.degradation import RECIPE, DegradeSettings, degraded
-from gan.pair_set import PAIR_SET, SCALES, PairSet, write_pairs
+from gan.datasets.pair_set import PAIR_SET, SCALES, PairSet, write_pairs
+from gan.images.degradation import RECIPE, DegradeSettings, degraded
 
 SYNTHETIC = replace(
     DegradeSettings(),
@@ -28,14 +28,14 @@ SYNTHETIC = replace(
     depth_loss=(1.5, 0.2),
     field=(72.0, 0.4),
 )
-"""Degradation of synthetic galaxies, whose frames and seeing are those of `gan.synthetic_population`."""
+"""Degradation of synthetic galaxies, whose frames and seeing are those of `gan.datasets.synthetic_population`."""
 
 
 def synthetic_pairs(path: str | os.PathLike[str], n: int, *, size: int = 64, scale: int = 1, seed: int = 0) -> PairSet:
     """The pair set of `n` synthetic galaxies at `path`: made if it is not there, else opened.
 
-    Targets are galaxies of `gan.synthetic`, inputs the same galaxies under the worse seeing and deeper noise of
-    `SYNTHETIC`. The index has the truth of `gan.synthetic.draw` (lengths in px of the targets; its seeing
+    Targets are galaxies of `gan.datasets.synthetic`, inputs the same galaxies under the worse seeing and deeper noise
+    of `SYNTHETIC`. The index has the truth of `gan.datasets.synthetic.draw` (lengths in px of the targets; its seeing
     as target_seeing), what was drawn for each pair, and label, "disc" or "elliptical".
 
     Raises
@@ -49,7 +49,7 @@ def synthetic_pairs(path: str | os.PathLike[str], n: int, *, size: int = 64, sca
     source = {"kind": "synthetic", "recipe": RECIPE, "n": n, "seed": seed, "size": size, "scale": scale}
     if _is_there(path, source):
         return PairSet.open(path)
-    from gan.synthetic import draw
+    from gan.datasets.synthetic import draw
 
     targets, truth = draw(n, size=size * scale, seed=seed)
     inputs = np.empty((n, size, size, 3), np.uint8)
@@ -112,9 +112,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code (0 done, 2 wrong input, 130 interrupted)."""
-    from gan.pair_makers import DegradedPairs
+    from gan.images.sources import open_source
+    from gan.preparation.pair_makers import DegradedPairs
     from gan.prepare import decode_settings, run_command, single_size
-    from gan.sources import open_source
 
     options = parser().parse_args(arguments)
 

@@ -23,13 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan.config import FieldError, require
-from gan.cutouts import SERVER, Service, Unreachable
+from common.errors import FieldError, require
 from gan.data import DataError
-from gan.data_writer import write_json
-from gan.labels import read_table
-from gan.pair_set import SCALES
-from gan.refusals import REASONS, Refused
+from gan.datasets.pair_set import SCALES
+from gan.datasets.writer import write_json
+from gan.images.hips2fits import SERVER, Service, Unreachable
+from gan.images.labels import read_table
+from gan.images.rejections import REASONS, Refused
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -288,11 +288,11 @@ def _report(frames: list[Frame], made: pd.DataFrame, refused: dict[str, tuple[st
 
 
 def _make_set(out: Path, made: pd.DataFrame, options: argparse.Namespace) -> None:
-    from gan.decode_settings import DecodeSettings
-    from gan.pair_makers import RegisteredPairs
-    from gan.pair_source import open_pair_table
+    from gan.images.decode_settings import DecodeSettings
+    from gan.images.pair_sources import open_pair_table
+    from gan.preparation.pair_makers import RegisteredPairs
+    from gan.preparation.run import prepare
     from gan.prepare import report
-    from gan.prepare_run import prepare
 
     temporary = out / f".pairs.csv.{os.getpid()}"
     made.to_csv(temporary, index=False)

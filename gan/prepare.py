@@ -20,13 +20,13 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any
 
-from gan.config import FieldError
+from common.errors import FieldError
 from gan.data import DataError
-from gan.decode_settings import FILTERS, DecodeSettings
-from gan.makers import Maker
-from gan.prepare_run import Summary, prepare
-from gan.refusals import REASONS
-from gan.sources import Source, open_source
+from gan.images.decode_settings import FILTERS, DecodeSettings
+from gan.images.rejections import REASONS
+from gan.images.sources import Source, open_source
+from gan.preparation.makers import Maker
+from gan.preparation.run import Summary, prepare
 
 DEFAULTS = DecodeSettings()
 PAIR_SIZE = 128
@@ -229,8 +229,8 @@ def _asked(options: argparse.Namespace) -> tuple[Source, Maker]:
 
 
 def _pairs_asked(options: argparse.Namespace) -> tuple[Source, Maker]:
-    from gan.pair_makers import RegisteredPairs
-    from gan.pair_source import open_folders, open_pair_table
+    from gan.images.pair_sources import open_folders, open_pair_table
+    from gan.preparation.pair_makers import RegisteredPairs
 
     size = single_size(options)
     maker = RegisteredPairs(

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gan.batches import to_unit
+from gan.training.batches import to_unit
 
 BLOCK = 64  # images that go through the network together, always
 ENLARGE_BLOCK = 16
@@ -59,8 +59,8 @@ def sample(
     Parameters
     ----------
     generator : Module
-        Takes `(N, latent_dim)` noise, has `latent_dim`, returns `(N, C, H, W)` in [-1, 1]; a `gan.chain.Chain` is one.
-        It is used in evaluation mode and left as it was.
+        Takes `(N, latent_dim)` noise, has `latent_dim`, returns `(N, C, H, W)` in [-1, 1]; a `gan.models.chain.Chain` is
+        one. It is used in evaluation mode and left as it was.
     n : int
         Number of images.
     seed : int

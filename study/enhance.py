@@ -14,9 +14,9 @@ from typing import Any
 
 from rich.console import Console
 
-from study.commands import run_resumable
-from study.enhance_files import MANIFEST, Enhancer, Outcome, Settings, enhance_files, is_fits_name, plan
-from study.errors import EXIT_FAILED, EXIT_OK, InputError
+from study.command_options import run_resumable
+from study.config.errors import EXIT_FAILED, EXIT_OK, InputError
+from study.enhancing.files import MANIFEST, Enhancer, Outcome, Settings, enhance_files, is_fits_name, plan
 
 LARGEST_TILE = 4096
 
@@ -54,8 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
-    from study.generate_progress import Bar
-    from study.model_files import load_enhancer_model
+    from study.generation.models import load_enhancer_model
+    from study.generation.progress import Bar
 
     _check(options)
     out = Path(options.out)
@@ -85,9 +85,9 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _settings(options: argparse.Namespace, channels: int) -> Settings:
-    from gan.config import FieldError
-    from gan.enhance.stretch import LinearStretch, LuptonStretch
-    from study.enhance_fits import default_bands
+    from common.errors import FieldError
+    from gan.enhance.apply.stretch import LinearStretch, LuptonStretch
+    from study.enhancing.fits_images import default_bands
     from study.generate import choose_device
 
     bands = tuple(options.bands or default_bands(channels))

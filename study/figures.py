@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from study.errors import EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_OK, InputError
+from study.config.errors import EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_OK, InputError
 
 FORMATS = ("png", "pdf", "svg")
 
@@ -51,9 +51,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _figures(options: argparse.Namespace, console: Console) -> int:
-    from study.figures_data import find_stage2, read_source
-    from study.figures_grids import Wish
-    from study.report_data import find_study
+    from study.paper_figures.data import find_stage2, read_source
+    from study.paper_figures.grids import Wish
+    from study.reporting.data import find_study
 
     if options.count is not None and options.count < 2:
         raise InputError(f"-n {options.count}: expected 2 or more")
@@ -81,8 +81,8 @@ def _figures(options: argparse.Namespace, console: Console) -> int:
 
 def catalogue_of_figures(source: Any) -> list[tuple[str, str, Callable[[Any], Any]]]:
     """Name, file name and maker of every figure, the paper's first."""
-    from study import figures_grids as grids
-    from study import figures_shapes as shapes
+    from study.paper_figures import grids as grids
+    from study.paper_figures import measurements as shapes
 
     ablations: list[tuple[str, str, Callable[[Any], Any]]] = [
         (f"ablation: {axis}", f"ablation_{axis.rpartition('.')[2]}", partial(grids.ablation_axis, axis=axis))
@@ -112,8 +112,8 @@ def _make_all(
     wish: Any, out: Path, kind: str, console: Console, status: Any
 ) -> tuple[list[tuple[str, str, str]], list[tuple[str, str]]]:
     """Make what can be made; returns (name, file, caption) of those and (name, reason) of the others."""
-    from study.figures_data import CannotMake
-    from study.figures_draw import write_figure
+    from study.paper_figures.data import CannotMake
+    from study.paper_figures.style import write_figure
 
     made, missing = [], []
     for name, stem, maker in catalogue_of_figures(wish.source):
@@ -142,7 +142,7 @@ def _make_folder(out: Path) -> None:
 
 
 def _write_captions(out: Path, study: str, made: list[tuple[str, str, str]], missing: list[tuple[str, str]]) -> None:
-    from study.evaluate import atomically
+    from study.tasks.generation.evaluation import atomically
 
     lines = [f"# Figures of {study}", ""]
     for name, file, caption in made:

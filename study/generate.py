@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from study.augment import Augment, augment
-from study.commands import run_resumable
-from study.errors import EXIT_OK, InputError
-from study.generation import CATALOGUE, CONTACT_SHEET, GenerationFolder, read_manifest
-from study.model_files import Model, load_model
-from study.writers import FORMATS, Writer, block_size, make_writer
+from study.command_options import run_resumable
+from study.config.errors import EXIT_OK, InputError
+from study.generation.augment import Augment, augment
+from study.generation.folder import CATALOGUE, CONTACT_SHEET, GenerationFolder, read_manifest
+from study.generation.models import Model, load_model
+from study.generation.writers import FORMATS, Writer, block_size, make_writer
 
 SHEET_IMAGES = 64
 ON_DISK = {"png": 0.3, "npy": 1.0, "npz": 0.3, "fits": 1.0}
@@ -48,19 +48,19 @@ def generate(
     Parameters
     ----------
     model : Model
-        From `study.model_files.load_model`.
+        From `study.generation.models.load_model`.
     out : Path
         A new folder, or one that was begun by the same call.
     count : int
         Galaxies in all, 1 or more.
     kind : {"png", "npy", "npz", "fits"}
-        See `study.writers`.
+        See `study.generation.writers`.
     seed : int
         0 or more.
     catalogue : bool
         Measure every galaxy; `catalogue.parquet` has one row for each, those without a fit included.
     turn : {"none", "right", "any"}
-        See `study.augment.augment`.
+        See `study.generation.augment.augment`.
     batch_size : int
         Galaxies on the device at once.
     device : str or None
@@ -179,9 +179,9 @@ def _finish(
     folder: GenerationFolder, maker: _Maker, blocks: int, catalogue: bool, model: Model, seconds: float
 ) -> dict[str, Any]:
     from eval.catalogue import read_catalogue
-    from eval.figures import contact_sheet
-    from study.environment import environment
-    from study.evaluate import write_png
+    from eval.plots.distributions import contact_sheet
+    from study.results.environment import environment
+    from study.tasks.generation.evaluation import write_png
 
     facts: dict[str, Any] = {"models": model.origin, "pixels_sha256": folder.digest()}
     if catalogue:
@@ -289,7 +289,7 @@ def _check(options: argparse.Namespace) -> None:
 
 def _run(options: argparse.Namespace, console: Console) -> int:
     _check(options)
-    from study.generate_progress import Bar
+    from study.generation.progress import Bar
 
     with console.status("loading the model"):
         model = load_model(options.model, options.enlarge, tracking_uri=options.tracking_uri)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from study.config import Study, load_study
-from study.enhance_sections import ENHANCERS
-from study.errors import EXIT_INPUT, EXIT_INTERRUPTED, EXIT_OK, InputError
+from study.config.errors import EXIT_INPUT, EXIT_INTERRUPTED, EXIT_OK, InputError
+from study.config.pair_sections import ENHANCERS
+from study.config.study import Study, load_study
 
 if TYPE_CHECKING:
-    from study.report_data import ReportData
+    from study.reporting.data import ReportData
 
 
 FILE_WIDTH = 160
@@ -52,8 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _report(options: argparse.Namespace, console: Console) -> int:
-    from study.report_data import find_study, read_study
-    from study.report_page import page
+    from study.reporting.data import find_study, read_study
+    from study.reporting.page import page
 
     folder = find_study(options.study, Path(options.results))
     out = Path(options.out) if options.out else folder / "report.html"
@@ -72,8 +72,8 @@ def _report(options: argparse.Namespace, console: Console) -> int:
 
 
 def _report_enhancers(study: Study, folder: Path, out: Path, console: Console) -> int:
-    from study.enhance_report import page, read_rows
-    from study.summary import notes, print_whole, ranked_table
+    from study.reporting.pair_page import page, read_rows
+    from study.results.summary import notes, print_whole, ranked_table
 
     rows = read_rows(study, folder)
     _write(out, page(study, folder, rows))
@@ -84,7 +84,7 @@ def _report_enhancers(study: Study, folder: Path, out: Path, console: Console) -
 
 
 def _write(out: Path, text: str) -> None:
-    from study.evaluate import atomically
+    from study.tasks.generation.evaluation import atomically
 
     try:
         atomically(out, lambda partial: partial.write_text(text, encoding="utf-8"))
@@ -94,8 +94,8 @@ def _write(out: Path, text: str) -> None:
 
 def _show(console: Console, data: ReportData) -> None:
     """The table of the study's end and, for an ablation, that of its effects."""
-    from study.ablation import effects_table, explanation
-    from study.summary import notes, ranked_table
+    from study.results.ablation import effects_table, explanation
+    from study.results.summary import notes, ranked_table
 
     if not data.rows:
         console.print(f"{data.folder}: no trial has begun", markup=False, soft_wrap=True)

@@ -14,10 +14,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from study.cluster import quiet_environment
-from study.config import Study, load_study
-from study.errors import EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_OK, InputError
-from study.faults import StudyHaltedError, storage_fault
+from study.cluster.ray_session import quiet_environment
+from study.config.errors import EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_OK, InputError
+from study.config.study import Study, load_study
+from study.storage.disk_errors import StudyHaltedError, storage_fault
 
 quiet_environment()
 
@@ -102,7 +102,7 @@ def _interrupt(*_: Any) -> None:
 
 def dry_run(study: Study, options: argparse.Namespace, console: Console) -> int:
     """Print the plan; says what would stop a real run."""
-    from study import plan
+    from study.search import plan
 
     study.kind.check_networks(study)
     problems = [p for p in [study.kind.missing(study)] if p]
@@ -133,11 +133,12 @@ def show_plan(console: Console, rows: list[tuple[str, str]]) -> None:
 
 def run(study: Study, options: argparse.Namespace, console: Console, command: str) -> int:
     """Run or continue a study."""
-    from study import cluster, plan
-    from study.credentials import tracking_uri, without_password
-    from study.mirror import bring
-    from study.store import StudyFolder
-    from study.tracking_store import check_reachable, default_uri
+    from study.cluster import ray_session
+    from study.search import plan
+    from study.storage.object_store import bring
+    from study.storage.study_folder import StudyFolder
+    from study.tracking.credentials import tracking_uri, without_password
+    from study.tracking.mlflow_store import check_reachable, default_uri
 
     started = time.time()
     folder = StudyFolder(Path(options.results), study)
@@ -151,9 +152,9 @@ def run(study: Study, options: argparse.Namespace, console: Console, command: st
     uri = tracking_uri(options.tracking_uri, folder.saved("tracking_uri"), embedded)
     if uri != embedded:
         check_reachable(uri)
-    nodes = cluster.start(options.address, None) if options.address else (plan.local_node(),)
-    if options.address and not cluster.protected():
-        console.print(cluster.OPEN, markup=False, soft_wrap=True)
+    nodes = ray_session.start(options.address, None) if options.address else (plan.local_node(),)
+    if options.address and not ray_session.protected():
+        console.print(ray_session.OPEN, markup=False, soft_wrap=True)
     placement = plan.place(study, nodes)
     if study.smoke:
         console.print("smoke run: synthetic galaxies, everything shrunk; runs are tagged `smoke`, numbers mean nothing")
@@ -174,8 +175,8 @@ def run(study: Study, options: argparse.Namespace, console: Console, command: st
 
 def preflight(study: Study, options: argparse.Namespace) -> None:
     """Refuse a cluster with nodes that cannot take trials."""
-    from study.preflight import check_cluster
-    from study.worker import logical_gpus
+    from study.cluster.preflight import check_cluster
+    from study.trials.worker import logical_gpus
 
     results = None if options.storage else Path(options.results).resolve()
     own = study.data.set if results and study.data.set != "synthetic" else None
@@ -189,14 +190,15 @@ def _run(
     study: Study, options: argparse.Namespace, console: Console, folder: Any, material: Any,
     placement: Any, uri: str, started: float,
 ) -> int:  # fmt: skip
-    from study import cluster, plan
-    from study.catch_up import send_missing
-    from study.credentials import without_password
-    from study.environment import environment_json
-    from study.evaluate import atomically
-    from study.mirror import send_inputs
-    from study.search import close_unfinished, finished, open_history
-    from study.tracking import CLOSE_TIMEOUT_S, Tracker
+    from study.cluster import ray_session
+    from study.results.environment import environment_json
+    from study.search import plan
+    from study.search.mlflow_backfill import send_missing
+    from study.search.searcher import close_unfinished, finished, open_history
+    from study.storage.object_store import send_inputs
+    from study.tasks.generation.evaluation import atomically
+    from study.tracking.credentials import without_password
+    from study.tracking.mlflow_tracker import CLOSE_TIMEOUT_S, Tracker
 
     history = open_history(study, folder.database)
     if folder.state.get("ended") and (options.finish or len(finished(history)) >= study.trials):
@@ -217,18 +219,18 @@ def _run(
             close_unfinished(history)
         send_missing(study, history, folder.trials, tracker)
         if not options.address and not folder.state.get("ended"):
-            cluster.start(None, placement)
+            ray_session.start(None, placement)
         listen()
-        cluster.silence()
+        ray_session.silence()
         show_plan(console, plan.rows(study, placement, material.describe(), None, None))
         _say_if_long(study, console, placement, material)
         if not options.finish and len(finished(history)) < study.trials:
-            capacity = cluster.Capacity(study, say) if options.address else None
+            capacity = ray_session.Capacity(study, say) if options.address else None
             _search(study, history, folder, material, placement, tracker, console, capacity)
         _finish(study, history, folder, material, reference, placement, tracker, console)
         status, patience = "FINISHED", CLOSE_TIMEOUT_S
     finally:
-        cluster.stop()
+        ray_session.stop()
         unsent = tracker.close(status, patience)
         if unsent:
             say(
@@ -247,7 +249,7 @@ def _prepare(study: Study, console: Console, folder: Any, material: Any) -> Any:
     import numpy as np
 
     from eval.catalogue import write_catalogue
-    from study.evaluate import atomically
+    from study.tasks.generation.evaluation import atomically
 
     path = folder.path / "split.npz"
     if not path.exists():
@@ -269,7 +271,7 @@ def _prepare(study: Study, console: Console, folder: Any, material: Any) -> Any:
 
 
 def _say_if_long(study: Study, console: Console, placement: Any, material: Any) -> None:
-    from study import plan
+    from study.search import plan
 
     cost = study.kind.calibrate(study, placement)
     seconds = plan.expected_seconds(study, placement, cost, len(material.train))
@@ -284,9 +286,9 @@ def _search(
     study: Study, history: Any, folder: Any, material: Any, placement: Any, tracker: Any, console: Console,
     capacity: Any,
 ) -> None:  # fmt: skip
-    from study.progress import Progress
-    from study.results import progress_counts
-    from study.search_loop import search
+    from study.results.trials import progress_counts
+    from study.search.loop import search
+    from study.search.progress import Progress
 
     settings = _settings(study, folder, material, placement)
     metric = study.objective.metrics[0]
@@ -299,7 +301,7 @@ def _search(
 
 
 def _settings(study: Study, folder: Any, material: Any, placement: Any) -> dict[str, Any]:
-    from study.trial import job_settings
+    from study.trials.trainable import job_settings
 
     storage = folder.mirror and folder.mirror.uri
     return {"storage": storage} | job_settings(
@@ -323,9 +325,9 @@ def _finish(
     console: Console,
 ) -> None:
     """Judge the finalists, keep the best checkpoint, hand both to MLflow."""
-    from study.finalists import judge_finalists, keep_best
-    from study.mirror import bring_best
-    from study.results import collect
+    from study.results.trials import collect
+    from study.search.finalists import judge_finalists, keep_best
+    from study.storage.object_store import bring_best
 
     def done(row: Any, metrics: dict[str, float]) -> None:
         share, expected = (metrics.get(f"memorisation/in_training{k}") for k in ("", "_expected"))
@@ -357,9 +359,9 @@ def _finish(
 
 
 def _show_end(study: Study, history: Any, console: Console, folder: Any, uri: str) -> int:
-    from study.credentials import without_password
-    from study.results import collect
-    from study.summary import show
+    from study.results.summary import show
+    from study.results.trials import collect
+    from study.tracking.credentials import without_password
 
     rows = collect(study, history, folder.path)
     best = folder.path / "best" / "checkpoint.pt"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from gan.config import require
+from common.errors import require
 
 
 def choice(name: str, value: str, *accepted: str) -> None:

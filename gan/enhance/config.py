@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gan.config import MOST_CHANNELS, WIDEST, require
+from common.errors import require
+from gan.config import MOST_CHANNELS, WIDEST
 from gan.enhance.checks import at_least, choice, not_negative, probability
 from gan.enhance.train_config import (
     AdversarialPhase,

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gan.config import FieldError
+from common.errors import FieldError
 from gan.data import DataError
 
 if TYPE_CHECKING:
-    from gan.enhance.feature_training import TaskName
+    from gan.enhance.training.feature_training import TaskName
 
 EXIT_WRONG_INPUT, EXIT_INTERRUPTED = 2, 130
 
@@ -71,8 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from gan.enhance.feature_network import FeatureConfig, save_features
-    from gan.enhance.feature_training import FeatureTraining, train_features
+    from gan.enhance.models.feature_network import FeatureConfig, save_features
+    from gan.enhance.training.feature_training import FeatureTraining, train_features
 
     task: TaskName = options.task or ("labels" if options.column else "instance")
     training = FeatureTraining(
@@ -115,7 +115,7 @@ def _run(options: argparse.Namespace) -> None:
 def _read(options: argparse.Namespace, task: TaskName) -> tuple[np.ndarray, np.ndarray | None, list[str] | None, str]:
     """Images, classes by number and by name (task `labels`), and the content hash of the set."""
     from gan.data import GalaxySet
-    from gan.pair_set import INPUTS, PairSet
+    from gan.datasets.pair_set import INPUTS, PairSet
 
     found: GalaxySet | PairSet
     if (options.set / f"{INPUTS}.npy").is_file():

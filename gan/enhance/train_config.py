@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from gan.config import Precision, require
+from common.errors import require
+from gan.config import Precision
 from gan.enhance.checks import at_least, choice, not_negative, positive, probability
 
 PixelLoss = Literal["l1", "mse"]
@@ -123,7 +124,7 @@ class CriticPhase(PhaseConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class SwitcherConfig:
-    """Which of the two networks the next step trains (see `gan.enhance.switcher`).
+    """Which of the two networks the next step trains (see `gan.enhance.training.switcher`).
 
     Attributes
     ----------

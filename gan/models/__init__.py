@@ -8,7 +8,8 @@ from typing import Literal
 
 import torch
 
-from gan.config import ModelConfig, require
+from common.errors import require
+from gan.config import ModelConfig
 from gan.models import dcgan, stackgan
 from gan.models.layers import Network, initialise, parameter_count
 

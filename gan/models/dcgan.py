@@ -89,7 +89,7 @@ class ConvDiscriminator(Network):
     """Images `(N, channels, S, S)` -> logits `(N,)`, by stride-2 convolutions without biases.
 
     LeakyReLU 0.2; batch norm and a dropout slot in every layer but the first and the last. The
-    sigmoid of F&M Table 1 is part of the loss (`gan.losses`).
+    sigmoid of F&M Table 1 is part of the loss (`gan.training.losses`).
 
     Parameters
     ----------

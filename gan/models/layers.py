@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gan.config import require
+from common.errors import require
 
 Where = Literal["none", "hidden", "last"]
 

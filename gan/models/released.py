@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from gan.config import FieldError, ModelConfig
+from common.errors import FieldError
+from gan.config import ModelConfig
 from gan.models.dcgan import BASE
 
 

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan.config import ModelConfig, require
+from common.errors import require
+from gan.config import ModelConfig
 from gan.models.dcgan import ConvDiscriminator, layer_count
 from gan.models.layers import Network, SpatialDropout, norm
 from gan.models.strided import HalvingConv2d

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from eval.closest import main
-from eval.memorisation import figures_of, memorisation
+from eval.statistics.memorisation import figures_of, memorisation
 
 
 def images(n: int, seed: int, *, noise: float = 6.0) -> np.ndarray:
@@ -99,7 +99,7 @@ def test_the_command_finds_planted_copies_and_writes_tables_and_figures(files, c
 
 
 def test_a_galaxy_set_can_be_split_as_training_split_it(tmp_path):
-    from gan.synthetic import synthetic_set
+    from gan.datasets.synthetic import synthetic_set
 
     galaxies = synthetic_set(tmp_path / "set", 40, sizes=(32,), seed=0)
     kept, held_out = galaxies.split(0.25, 3)

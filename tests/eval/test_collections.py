@@ -10,7 +10,7 @@ import pytest
 from astropy.io import fits
 from PIL import Image
 
-from eval.collections import CollectionError, load_images
+from eval.images.load import CollectionError, load_images
 
 GALAXIES = Path(__file__).resolve().parents[2].parent / "shared" / "galaxies"
 
@@ -81,7 +81,7 @@ def test_larger_images_are_downsampled_by_nearest_neighbour_and_smaller_ones_ref
 
 
 def test_a_galaxy_set_gives_the_asked_size_with_its_ids(tmp_path):
-    from gan.synthetic import synthetic_set
+    from gan.datasets.synthetic import synthetic_set
 
     galaxies = synthetic_set(tmp_path / "set", 6, sizes=(32, 64), seed=0)
     smallest, larger = load_images(tmp_path / "set"), load_images(tmp_path / "set", size=64, limit=3)

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from common.errors import FieldError
 from eval.catalogue import PROPERTIES
-from eval.detections import DetectionSettings, by_magnitude, match_sources
 from eval.enhancement import Judge, judge, main
-from eval.enhancement_result import difference, robust
-from eval.fidelity import PSNR_LIMIT, aperture_flux, enlarge, psnr, ssim
-from eval.settings import SettingsError
+from eval.statistics.detections import DetectionSettings, by_magnitude, match_sources
+from eval.statistics.enhancement_result import difference, robust
+from eval.statistics.fidelity import PSNR_LIMIT, aperture_flux, enlarge, psnr, ssim
 
 SIDE = 64
 
@@ -142,7 +142,7 @@ def test_empty_frames_have_no_sources():
 
 @pytest.mark.parametrize("wrong", [{"threshold": 1.0}, {"pixels": 0}, {"radius": -1.0}, {"smoothing": 50.0}])
 def test_detection_settings_name_what_is_wrong(wrong):
-    with pytest.raises(SettingsError, match=next(iter(wrong))):
+    with pytest.raises(FieldError, match=next(iter(wrong))):
         DetectionSettings(**wrong)
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from eval.catalogue import PROPERTIES
 from eval.distances import compare
-from eval.figures import contact_sheet, histogram_figure, save_figure, spectrum_figure
-from eval.spectra import compare_spectra
+from eval.plots.distributions import contact_sheet, histogram_figure, save_figure, spectrum_figure
+from eval.statistics.spectra import compare_spectra
 
 
 def catalogue(n: int, seed: int, failed: float = 0.1) -> pd.DataFrame:

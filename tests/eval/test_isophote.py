@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eval import fast_engine, isophote, isophote_frame, isophote_table, isophote_walk, photutils_engine
 from eval.crosscheck import agreement
+from eval.isophote import compiled_engine, fit, frame, path, path_table, photutils_engine
 from eval.measure import as_catalogue, measure
 from eval.settings import MeasurementSettings
 
@@ -16,7 +16,7 @@ SETTINGS = MeasurementSettings()
 
 
 def frame_of(image, size=512):
-    fitter = fast_engine.Fitter(MeasurementSettings(frame_size=size))
+    fitter = compiled_engine.Fitter(MeasurementSettings(frame_size=size))
     fitter.fit(image)
     return fitter._frame
 
@@ -31,7 +31,7 @@ def test_the_frame_is_pillows(side):
 
 def test_the_kernel_keeps_quadratics_and_sums_to_one():
     # Keys (1981): with a = -0.5 the interpolation reproduces polynomials up to the second degree.
-    first, weights, _ = isophote_frame.resampling(64, 512)
+    first, weights, _ = frame.resampling(64, 512)
     assert weights.sum(axis=1) == pytest.approx(1.0, abs=1e-14)
     at = (np.arange(512) + 0.5) / 8 - 0.5
     source = np.arange(64.0)
@@ -54,19 +54,19 @@ def walked(sma, eps, phi, r):
 @pytest.mark.parametrize("eps", [-1.5, -0.02, 0.0, 0.013, 0.2, 0.5, 0.77, 0.9, 0.949])
 @pytest.mark.parametrize("inherits", [False, True])
 def test_walks_are_those_of_the_plain_loop(eps, inherits):
-    table = isophote_table.starts_table(512, 20.0, 0.1)
-    points, space = isophote_walk.room(512)
+    table = path_table.starts_table(512, 20.0, 0.1)
+    points, space = path.room(512)
     sma = 20.0
     begin = sma
     for index in range(28):
         if index:
             begin = begin if inherits else sma
-            walk = isophote_walk.make_walk(points[0], space[0])
-            assert isophote_walk.trace(walk, table, index, 0.1, sma, eps, begin, eps, False)
-            count = int(walk.head[isophote_walk.COUNT])
-            phis, radii = walked(sma, eps, *isophote_walk.start(begin, eps, 0.1))
+            walk = path.make_walk(points[0], space[0])
+            assert path.trace(walk, table, index, 0.1, sma, eps, begin, eps, False)
+            count = int(walk.head[path.COUNT])
+            phis, radii = walked(sma, eps, *path.start(begin, eps, 0.1))
             assert count == len(phis)
-            x, y = walk.points[isophote_walk.X, :count], walk.points[isophote_walk.Y, :count]
+            x, y = walk.points[path.X, :count], walk.points[path.Y, :count]
             found = np.sort_complex(np.round(x + 1j * y, 4))
             assert np.abs(found - np.sort_complex(np.round(radii * np.exp(1j * phis), 4))).max() < 3e-4
             assert np.abs(np.exp(1j * phis).sum() - walk.points[:2, :count].T.dot([1, 1j]).sum()) < 1e-6
@@ -74,14 +74,14 @@ def test_walks_are_those_of_the_plain_loop(eps, inherits):
 
 
 def test_most_of_the_walks_are_tabulated_and_a_runaway_ends():
-    table = isophote_table.starts_table(512, 20.0, 0.1)
+    table = path_table.starts_table(512, 20.0, 0.1)
     usable = table.steps > 0
-    edges = isophote_walk.MIN_Q ** (np.arange(isophote_walk.PANELS) / isophote_walk.PANELS)
+    edges = path.MIN_Q ** (np.arange(path.PANELS) / path.PANELS)
     assert usable[:, :, edges > 0.35].all() and usable.mean() > 0.85
-    points, space = isophote_walk.room(512)
-    walk = isophote_walk.make_walk(points[0], space[0])
+    points, space = path.room(512)
+    walk = path.make_walk(points[0], space[0])
     for eps in (-np.inf, np.nan, 1.0, 1.5):
-        assert not isophote_walk.trace(walk, table, 3, 0.1, 20.0 * 1.1**3, eps, 20.0, 0.2, True)
+        assert not path.trace(walk, table, 3, 0.1, 20.0 * 1.1**3, eps, 20.0, 0.2, True)
 
 
 @pytest.mark.parametrize(("eps", "pa", "x0"), [(0.0, 0.3, 255.5), (0.5, 1.0, 250.2), (0.9, 2.9, 20.0)])
@@ -92,10 +92,10 @@ def test_flux_and_band_fluxes_are_sums_over_the_pixels_inside(eps, pa, x0):
     u = (x - x0) * np.cos(pa) + (y - 240.0) * np.sin(pa)
     v = -(x - x0) * np.sin(pa) + (y - 240.0) * np.cos(pa)
     inside = np.hypot(u, v / (1 - eps)) <= 150.0
-    found = isophote_frame.flux_inside(frame, x0, 240.0, 150.0, eps, pa)
+    found = frame.flux_inside(frame, x0, 240.0, 150.0, eps, pa)
     assert found == pytest.approx(frame[inside].sum(dtype=np.float64), rel=1e-9)
     bands = np.empty(3)
-    isophote_frame.band_fluxes(image, *isophote_frame.resampling(64, 512), x0, 240.0, 150.0, eps, pa, bands)
+    frame.band_fluxes(image, *frame.resampling(64, 512), x0, 240.0, 150.0, eps, pa, bands)
     wanted = [photutils_engine.reference_frame(image[..., band], 512)[inside].sum() for band in range(3)]
     assert bands == pytest.approx(wanted, rel=1e-6)
 
@@ -155,7 +155,7 @@ def test_fits_survive_noise_at_rounding_level():
     y, x = np.mgrid[:64, :64] - 31.5
     image = (30 + 200 * np.exp(-np.hypot(x, y / 0.6) / 5))[..., np.newaxis]
     image = image + np.random.default_rng(0).normal(0, 1, image.shape)
-    fitter = fast_engine.Fitter(SETTINGS)
+    fitter = compiled_engine.Fitter(SETTINGS)
     first, again = fitter.fit(image), fitter.fit(image, perturbation=1e-5, seed=3)
     assert first.status == again.status == "ok"
     assert first.converged.eps != again.converged.eps
@@ -163,8 +163,8 @@ def test_fits_survive_noise_at_rounding_level():
 
 
 def test_no_kind_of_array_makes_the_kernels_compile_again(tmp_path):
-    fast_engine.compile_once()
-    kernels = (isophote_frame.grey_of, isophote_frame.resample, isophote_frame.band_fluxes, isophote.fit_frame)
+    compiled_engine.compile_once()
+    kernels = (frame.grey_of, frame.resample, frame.band_fluxes, fit.fit_frame)
     before = [len(kernel.signatures) for kernel in kernels]
     image = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 4), dtype=np.uint8)
     np.save(tmp_path / "images.npy", image)

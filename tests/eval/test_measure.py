@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common.errors import FieldError
 from eval.catalogue import COLUMNS, FLOAT_COLUMNS, PROPERTIES
 from eval.measure import cpus, measure
-from eval.settings import MeasurementSettings, SettingsError
+from eval.settings import MeasurementSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -188,7 +189,7 @@ def test_wrong_options_are_named(options):
     "setting", [{"sma0": 0.0}, {"step": 3.0}, {"outermost": "first"}, {"frame_size": 10.5}, {"max_iterations": 5}]
 )
 def test_wrong_settings_are_named(setting):
-    with pytest.raises(SettingsError, match=next(iter(setting))):
+    with pytest.raises(FieldError, match=next(iter(setting))):
         MeasurementSettings(**setting)
 
 
@@ -216,7 +217,7 @@ def test_cpus_follow_what_the_process_was_given(monkeypatch):
 def test_processes_that_start_together_compile_once_and_measure_alike(tmp_path):
     code = (
         "import hashlib, numpy as np\n"
-        "from eval.isophote import fit_frame\n"
+        "from eval.isophote.fit import fit_frame\n"
         "from eval.measure import measure\n"
         "y, x = np.mgrid[:16, :16] - 7.5\n"
         "rng = np.random.default_rng(0)\n"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eval.catalogue import FLOAT_COLUMNS, STATUSES
-from eval.fast_engine import Fitter, compile_once
+from eval.isophote.compiled_engine import Fitter, compile_once
 from eval.measure import as_catalogue
 from eval.settings import MeasurementSettings
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from eval.nearest import FLIPS, centre, flipped, nearest
-from eval.stacks import CollectionError
+from eval.images.arrays import CollectionError
+from eval.statistics.nearest import FLIPS, centre, flipped, nearest
 
 
 def images(n: int, seed: int, *, size: int = 16, channels: int = 3, smooth: bool = True) -> np.ndarray:

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from eval import photutils_engine
+from eval.isophote import photutils_engine
 from eval.measure import measure
 from eval.settings import MeasurementSettings
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.spectra import compare_spectra, log_power_spectra, radial_power_spectrum, spectrum_distance
+from eval.statistics.spectra import compare_spectra, log_power_spectra, radial_power_spectrum, spectrum_distance
 
 GALAXIES = Path(__file__).resolve().parents[2].parent / "shared" / "galaxies" / "gz2"
 

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from eval.catalogue import read_catalogue
+from eval.distributed.stage import ArraySource, ImageSource, StageError, measure_source, worth_ray
 from eval.measure import measure
 from eval.settings import MeasurementSettings
-from eval.stage import ArraySource, ImageSource, StageError, measure_source, worth_ray
 
 
 def galaxies(n: int, seed: int = 0, *, size: int = 16) -> np.ndarray:

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from gan import checkpoint
-from gan.checkpoint import CheckpointError
 from gan.config import ModelConfig, TrainConfig
-from gan.enhance.checkpoint import load_enhancer
 from gan.enhance.config import CriticConfig, EnhanceTrainConfig, UNetConfig
-from gan.enhance.training import EnhanceTrainer
+from gan.enhance.training.checkpoint import load_enhancer
+from gan.enhance.training.trainer import EnhanceTrainer
 from gan.models import build
-from gan.training import Trainer
+from gan.training import checkpoint
+from gan.training.checkpoint import CheckpointError
+from gan.training.trainer import Trainer
 
 MODEL = ModelConfig(image_size=16, width=2, latent_dim=4)
 STAGE2 = ModelConfig(family="stackgan", image_size=32, width=2)

@@ -14,11 +14,11 @@ from astropy.io import fits
 from PIL import Image
 
 from gan.data import GalaxySet
-from gan.decode import decode
-from gan.decode_settings import DecodeSettings
+from gan.datasets.synthetic import draw
+from gan.images.decode import decode
+from gan.images.decode_settings import DecodeSettings
+from gan.images.rejections import REASONS, Refused
 from gan.prepare import main
-from gan.refusals import REASONS, Refused
-from gan.synthetic import draw
 
 SIDE = 40
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "galaxies" / "gz2"

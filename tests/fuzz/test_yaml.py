@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from study import enhance_plan, plan
-from study.config import load_study
+from study.config.study import load_study
 from study.run import main
+from study.search import plan
+from study.tasks.enhancement import calibration
 
 SPACES = sorted((Path(__file__).resolve().parents[2] / "search_spaces").glob("*.yaml"))
 PER_SPACE = 5_000
@@ -175,11 +176,11 @@ def quick_plan(monkeypatch):
         return plan.Cost(100.0, 100.0, "cpu")
 
     def calibrate_enhancers(study, placement):
-        assert enhance_plan.training_flops(study.model, study.train) > 0
+        assert calibration.training_flops(study.model, study.train) > 0
         return plan.Cost(100.0, 100.0, "cpu")
 
     monkeypatch.setattr(plan, "calibrate", calibrate)
-    monkeypatch.setattr(enhance_plan, "calibrate", calibrate_enhancers)
+    monkeypatch.setattr(calibration, "calibrate", calibrate_enhancers)
 
 
 def fuzz(space, count, seed, folder, alarm):

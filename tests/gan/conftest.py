@@ -2,7 +2,7 @@
 
 import pytest
 
-from gan.synthetic import draw
+from gan.datasets.synthetic import draw
 from tests.gan.preparing import SIDE, jpeg
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from gan.batches import Batches, by_side, flip, to_signed, to_unit
-from gan.config import FieldError
+from common.errors import FieldError
+from gan.training.batches import Batches, by_side, flip, to_signed, to_unit
 
 CPU = torch.device("cpu")
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from gan import checkpoint
-from gan.checkpoint import CheckpointError
 from gan.config import ModelConfig, TrainConfig
 from gan.models import build
 from gan.sample import sample
-from gan.training import Trainer
+from gan.training import checkpoint
+from gan.training.checkpoint import CheckpointError
+from gan.training.trainer import Trainer
 
 SMALL = ModelConfig(image_size=16, width=4, latent_dim=8)
 

@@ -13,9 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan import checkpoint
 from gan.config import ModelConfig, TrainConfig
-from gan.enhance import checkpoint as enhance_checkpoint
 from gan.enhance.config import (
     AdversarialPhase,
     CriticConfig,
@@ -25,13 +23,15 @@ from gan.enhance.config import (
     SwitcherConfig,
     UNetConfig,
 )
-from gan.enhance.critic import critic, critic_widths, sides
-from gan.enhance.layers import SelfAttention
-from gan.enhance.training import EnhanceTrainer
-from gan.enhance.unet import attention_level, level_widths, unet
+from gan.enhance.models.critic import critic, critic_widths, sides
+from gan.enhance.models.layers import SelfAttention
+from gan.enhance.models.unet import attention_level, level_widths, unet
+from gan.enhance.training import checkpoint as enhance_checkpoint
+from gan.enhance.training.trainer import EnhanceTrainer
 from gan.models import FAMILIES, build, parameter_count
 from gan.models.dcgan import layer_count
-from gan.training import Trainer
+from gan.training import checkpoint
+from gan.training.trainer import Trainer
 
 
 def dcgan_parameters(config: ModelConfig) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from gan.data import DataError, GalaxySet
-from gan.data_writer import write_galaxy_set
+from gan.datasets.writer import write_galaxy_set
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import pytest
 from astropy.io import fits
 from PIL import Image
 
-from gan.config import FieldError
-from gan.decode import decode
-from gan.decode_settings import FILTERS, DecodeSettings
-from gan.refusals import REASONS, Refused
+from common.errors import FieldError
+from gan.images.decode import decode
+from gan.images.decode_settings import FILTERS, DecodeSettings
+from gan.images.rejections import REASONS, Refused
 
 SETTINGS = DecodeSettings(sizes=(16, 32))
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "galaxies"

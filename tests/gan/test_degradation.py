@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from gan.config import FieldError
-from gan.degradation import FWHM, Degradation, DegradeSettings, degrade, degraded, sky_noise, stretch, unstretch
+from common.errors import FieldError
+from gan.images.degradation import FWHM, Degradation, DegradeSettings, degrade, degraded, sky_noise, stretch, unstretch
 
 SETTINGS = DegradeSettings()
 SIDE = 128

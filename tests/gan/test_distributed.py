@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan import checkpoint
 from gan.config import DropoutConfig, ModelConfig, TrainConfig, as_dict
-from gan.training import Trainer
+from gan.training import checkpoint
+from gan.training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,7 +23,7 @@ import dataclasses, json, sys
 import numpy as np, torch.distributed as dist
 from gan import checkpoint
 from gan.config import model_from_dict, train_from_dict
-from gan.training import Trainer, World
+from gan.training.trainer import Trainer, World
 
 rank, folder = int(sys.argv[1]), sys.argv[2]
 dist.init_process_group("gloo", rank=rank, world_size=2)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan.health import Health, estimate_batch_norm, losses_problem, spread_and_contrast, weights_problem
+from gan.training.divergence import Health, estimate_batch_norm, losses_problem, spread_and_contrast, weights_problem
 
 
 def test_losses_that_are_not_numbers():

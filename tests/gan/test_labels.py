@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from gan.data import DataError
-from gan.labels import join_table, read_table
+from gan.images.labels import join_table, read_table
 
 INDEX = pd.DataFrame({"id": ["100", "101", "x"], "source": ["a/100.jpg", "a/101.jpg", "b/x.png"]})
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from gan import losses
+from gan.training import losses
 
 
 def test_values_at_zero_logits():

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from gan.config import FieldError, ModelConfig
+from common.errors import FieldError
+from gan.config import ModelConfig
 from gan.models import build, check, parameter_count
 from gan.models.layers import SpatialDropout
 

@@ -15,9 +15,9 @@ from PIL import Image
 
 from gan import degrade, prepare
 from gan.data import DataError, GalaxySet
+from gan.datasets.pair_set import PairSet, write_pairs
+from gan.datasets.synthetic import draw
 from gan.degrade import synthetic_pairs
-from gan.pair_set import PairSet, write_pairs
-from gan.synthetic import draw
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL = ROOT.parent / "shared" / "galaxies"

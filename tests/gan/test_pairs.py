@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from gan import pairs
-from gan.cutouts import Service, Unreachable, blank_share
-from gan.pair_set import PairSet
-from gan.refusals import Refused
+from gan.datasets.pair_set import PairSet
+from gan.images.hips2fits import Service, Unreachable, blank_share
+from gan.images.rejections import Refused
 
 
 def sky(ra: float, dec: float, field: float, side: int, survey: str) -> bytes:

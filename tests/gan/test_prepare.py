@@ -1,4 +1,4 @@
-"""`python -m gan.prepare` as a user runs it: real files of every kind, good and bad, and what stands in `--out` already."""
+"""`python -m gan.prepare` as a user runs it: files of every kind, good and bad, and what stands in `--out` already."""
 
 import io
 import json
@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from gan.data import GalaxySet
-from gan.decode_settings import DecodeSettings
-from gan.prepare_run import prepare
-from gan.sources import open_source
-from gan.synthetic import draw
+from gan.datasets.synthetic import draw
+from gan.images.decode_settings import DecodeSettings
+from gan.images.sources import open_source
+from gan.preparation.run import prepare
 from tests.gan.preparing import SIDE, check_against_pillow, command, everything, jpeg, run
 
 

@@ -8,12 +8,13 @@ import time
 
 import pytest
 
-from gan import prepare_run, prepare_workers
 from gan.data import GalaxySet
-from gan.data_writer import write_json
-from gan.decode_settings import DecodeSettings
-from gan.prepare_run import prepare
-from gan.sources import open_source
+from gan.datasets.writer import write_json
+from gan.images.decode_settings import DecodeSettings
+from gan.images.sources import open_source
+from gan.preparation import run as preparation_run
+from gan.preparation import workers
+from gan.preparation.run import prepare
 from tests.gan.preparing import check_against_pillow, run
 
 TRANSFORM_16 = DecodeSettings(sizes=(16,)).as_dict()
@@ -24,9 +25,9 @@ def slowly(read, entry, settings, seconds=0.04):
     return prepare_entry(read, entry, settings)
 
 
-prepare_entry = prepare_workers.prepare_entry
+prepare_entry = workers.prepare_entry
 SLOW = (
-    "import sys, time; import gan.prepare_workers as w; real = w.prepare_entry\n"
+    "import sys, time; import gan.preparation.workers as w; real = w.prepare_entry\n"
     "def slowly(*a): time.sleep(0.05); return real(*a)\n"
     "w.prepare_entry = slowly; from gan.prepare import main; sys.exit(main(sys.argv[1:]))"
 )
@@ -98,7 +99,7 @@ def test_killed_between_the_last_image_and_the_manifest(folder, tmp_path, monkey
 
     out = tmp_path / "set"
     monkeypatch.setattr(
-        prepare_run, "write_json", lambda path, value: killed() if path.name == "manifest.json" else None
+        preparation_run, "write_json", lambda path, value: killed() if path.name == "manifest.json" else None
     )
     assert run(folder, "--out", out, "--sizes", 16) == 130
     monkeypatch.undo()
@@ -123,7 +124,7 @@ def test_killed_while_publishing_it_finishes_that_first(folder, tmp_path):
 
 
 def test_two_at_once_do_not_mix(folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(prepare_run, "LOCK_PATIENCE", 0.2)
+    monkeypatch.setattr(preparation_run, "LOCK_PATIENCE", 0.2)
     process = start_slowly(folder, tmp_path / "set")
     assert run(folder, "--out", tmp_path / "set", "--sizes", 16) == 2
     assert "another preparation is writing" in capsys.readouterr().err
@@ -142,7 +143,7 @@ def test_a_file_that_kills_or_stops_its_reader_is_refused_alone(folder, tmp_path
             os._exit(1)  # an accident, not the file's fault
         return prepare_entry(read, entry, settings)
 
-    monkeypatch.setattr(prepare_workers, "prepare_entry", hostile)
+    monkeypatch.setattr(workers, "prepare_entry", hostile)
     settings = DecodeSettings(sizes=(16,))
     summary = prepare(open_source(folder), tmp_path / "set", settings=settings, jobs=2, time_limit=2.0)
     assert summary.refused == {"crashed": 1, "timeout": 1} and summary.images == 46
@@ -155,7 +156,7 @@ def test_a_file_that_kills_or_stops_its_reader_is_refused_alone(folder, tmp_path
 
 
 def test_workers_that_never_begin_end_the_run_in_words(folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(prepare_workers, "work", lambda *a: os._exit(3))
+    monkeypatch.setattr(workers, "work", lambda *a: os._exit(3))
     assert run(folder, "--out", tmp_path / "set", "--sizes", 16) == 2
     assert "die before they begin (exit code 3)" in capsys.readouterr().err
 
@@ -164,7 +165,7 @@ def test_a_disk_that_cannot_be_written_is_said_once(folder, tmp_path, monkeypatc
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(prepare_workers, "write_part", full)
+    monkeypatch.setattr(workers, "write_part", full)
     assert run(folder, "--out", tmp_path / "set", "--sizes", 16) == 2
     error = capsys.readouterr().err
     assert "No space left on device" in error and len(error.splitlines()) == 1

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from gan.registration import Registration, overlay, register
+from gan.images.registration import Registration, overlay, register
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "galaxies"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gan.config import DropoutConfig
-from gan.schedules import dropout_p, dropout_where, learning_rate
+from gan.training.schedules import dropout_p, dropout_where, learning_rate
 
 
 def on(config: DropoutConfig, epochs: int = 400) -> list[int]:

@@ -8,10 +8,10 @@ import h5py
 import numpy as np
 import pytest
 
-from gan import sources
 from gan.data import DataError
-from gan.refusals import Refused
-from gan.sources import Entry, open_source
+from gan.images import sources
+from gan.images.rejections import Refused
+from gan.images.sources import Entry, open_source
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 20, 20, 3), np.uint8)
 

@@ -7,14 +7,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gan import checkpoint
-from gan.chain import Chain
-from gan.checkpoint import CheckpointError
-from gan.config import FieldError, ModelConfig, TrainConfig
+from common.errors import FieldError
+from gan.config import ModelConfig, TrainConfig
 from gan.models import build, check, parameter_count
+from gan.models.chain import Chain
 from gan.models.stackgan import EnlargingConv2d
 from gan.sample import enlarge, sample
-from gan.training import Trainer
+from gan.training import checkpoint
+from gan.training.checkpoint import CheckpointError
+from gan.training.trainer import Trainer
 
 PAPER = ModelConfig(family="stackgan", image_size=128)
 SMALL = ModelConfig(family="stackgan", image_size=32, width=4)

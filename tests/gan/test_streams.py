@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from gan.streams import Streams, stream_seed
+from gan.training.random_streams import Streams, stream_seed
 
 CPU = torch.device("cpu")
 NAMES = Streams.ON_CPU + Streams.ON_DEVICE

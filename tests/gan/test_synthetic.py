@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gan.data import DataError
-from gan.synthetic import draw, synthetic_set
+from gan.datasets.synthetic import draw, synthetic_set
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "galaxies" / "gz2"
 

@@ -11,13 +11,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gan import checkpoint, training
-from gan.config import DropoutConfig, FieldError, ModelConfig, TrainConfig
-from gan.hardware import computes_bfloat16
-from gan.health import WARM_UP_STEPS
+from common.errors import FieldError
+from gan.config import DropoutConfig, ModelConfig, TrainConfig
 from gan.models import build
-from gan.streams import stream_seed
-from gan.training import Trainer
+from gan.training import checkpoint
+from gan.training import trainer as trainer_module
+from gan.training.divergence import WARM_UP_STEPS
+from gan.training.hardware import computes_bfloat16
+from gan.training.random_streams import stream_seed
+from gan.training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ModelConfig(image_size=16, width=4, latent_dim=8)
@@ -176,7 +178,7 @@ def test_divergence_is_told_and_not_raised(blobs):
 
 
 def test_divergence_ends_the_epoch_early(blobs, monkeypatch):
-    monkeypatch.setattr(training, "CHECK_EVERY", 2)
+    monkeypatch.setattr(trainer_module, "CHECK_EVERY", 2)
     own = trainer(blobs)
     with torch.no_grad():
         own.discriminator.main[0].weight.fill_(float("nan"))

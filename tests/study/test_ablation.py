@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
-from study.ablation import Effect, ablation, effects_table, explanation
-from study.axes import one_at_a_time
-from study.config import load_study
-from study.paper import finding
-from study.results import TrialRow
+from study.config.search_space import one_at_a_time
+from study.config.study import load_study
+from study.results.ablation import Effect, ablation, effects_table, explanation
+from study.results.paper_verdicts import finding
+from study.results.trials import TrialRow
 
 SPACES = Path(__file__).resolve().parents[2] / "search_spaces"
 PROPERTIES = ("ellipticity", "position_angle", "flux", "semi_major_axis")

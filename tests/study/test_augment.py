@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from study.augment import augment
+from study.generation.augment import augment
 
 
 def pictures(n: int, side: int = 16) -> np.ndarray:

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from optuna.trial import TrialState
 
-from gan import checkpoint
 from gan.config import ModelConfig, TrainConfig
-from gan.training import Trainer
-from study.catch_up import send_missing
-from study.config import load_study
-from study.faults import storage_fault
-from study.search import HistorySearch, open_history
-from study.tracking import Tracker
-from study.trial_folder import checkpoints, damage, mend, reported
+from gan.training import checkpoint
+from gan.training.trainer import Trainer
+from study.config.study import load_study
+from study.search.mlflow_backfill import send_missing
+from study.search.searcher import HistorySearch, open_history
+from study.storage.disk_errors import storage_fault
+from study.storage.trial_folder import checkpoints, damage, mend, reported
+from study.tracking.mlflow_tracker import Tracker
 
 SPACE = """\
 study: demo
@@ -152,7 +152,7 @@ def test_mlflow_is_completed_from_the_folders_each_value_once(study, trainer, tm
 
 
 def test_processes_that_create_one_store_at_the_same_time_make_it_once(tmp_path):
-    code = "import sys; from study.tracking_store import create_store; create_store(sys.argv[1])"
+    code = "import sys; from study.tracking.mlflow_store import create_store; create_store(sys.argv[1])"
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     (tmp_path / ".mlflow.db.partial").write_text("what a killed process left")
     processes = [subprocess.Popen([sys.executable, "-c", code, uri]) for _ in range(2)]

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from study.credentials import scrubbed, tracking_uri, without_password
-from study.errors import InputError
+from study.config.errors import InputError
 from study.run import main
-from study.tracking_store import check_reachable
+from study.tracking.credentials import scrubbed, tracking_uri, without_password
+from study.tracking.mlflow_store import check_reachable
 
 SECRET = "s3cr3t"
 WITH = [

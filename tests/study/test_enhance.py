@@ -11,10 +11,10 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from PIL import Image
 
-from gan.enhance import checkpoint
-from gan.enhance.apply import enhance
+from gan.enhance.apply.enhancer import enhance
 from gan.enhance.config import CriticConfig, EnhanceTrainConfig, UNetConfig
-from gan.enhance.training import EnhanceTrainer
+from gan.enhance.training import checkpoint
+from gan.enhance.training.trainer import EnhanceTrainer
 from study.enhance import main
 
 
@@ -166,7 +166,7 @@ def identity(monkeypatch):
     def load(given, *, tracking_uri=None):
         return Identity(int(given)), {"sha256": "0" * 64, "config": {"channels": 3}}
 
-    monkeypatch.setattr("study.model_files.load_enhancer_model", load)
+    monkeypatch.setattr("study.generation.models.load_enhancer_model", load)
 
 
 @pytest.mark.parametrize("shape", [(3, 70, 90), (70, 90), (1, 70, 90)])
@@ -258,9 +258,9 @@ def test_wrong_inputs_and_models_are_named(models, tmp_path, capsys):
 
 
 def test_a_galaxy_generator_is_not_an_enhancer(tmp_path, capsys):
-    from gan import checkpoint as galaxies
     from gan.config import ModelConfig, TrainConfig
-    from gan.training import Trainer
+    from gan.training import checkpoint as galaxies
+    from gan.training.trainer import Trainer
 
     images = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), np.uint8)
     model = ModelConfig(image_size=16, width=2, latent_dim=4)

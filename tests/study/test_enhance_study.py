@@ -14,18 +14,18 @@ from PIL import Image
 from rich.console import Console
 
 from gan.config import as_dict
+from gan.datasets.pair_set import PairSet
 from gan.degrade import synthetic_pairs
-from gan.pair_set import PairSet
-from study.config import load_study
-from study.enhance_evaluate import triptychs
-from study.enhance_sections import cost, model_from_dict
-from study.errors import ConfigError, InputError
-from study.kinds import kind_of
-from study.results import TrialRow
-from study.scheduler import first_judged_epoch
-from study.summary import notes, ranked_table
-from study.trial import job_settings
-from study.worker import _facts
+from study.config.errors import ConfigError, InputError
+from study.config.pair_sections import cost, model_from_dict
+from study.config.study import load_study
+from study.results.summary import notes, ranked_table
+from study.results.trials import TrialRow
+from study.search.asha import first_judged_epoch
+from study.tasks.enhancement.evaluation import triptychs
+from study.tasks.task import kind_of
+from study.trials.trainable import job_settings
+from study.trials.worker import _facts
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = """\
@@ -224,7 +224,7 @@ def test_the_table_is_about_enhancement(study, tmp_path):
 
 
 def test_the_report_shows_the_best_beside_its_input_with_its_triptychs(study, tmp_path):
-    from study.enhance_report import page
+    from study.reporting.pair_page import page
 
     metrics = {"psnr": 31.5, "psnr/input": 28.25, "bias/flux": 0.1, "bias_input/flux": 0.375, "gain": 0.1}
     evaluation = {"epoch": 4, "objective": -31.5, "objectives": {"psnr": -31.5}, "metrics": metrics, "rankable": True}

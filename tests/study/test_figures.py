@@ -13,15 +13,15 @@ from PIL import Image
 
 from eval.catalogue import read_catalogue, write_catalogue
 from eval.measure import measure
-from gan import checkpoint
-from gan.synthetic import synthetic_set
-from gan.training import Trainer
-from study.config import load_study
-from study.drawing import Drawing, sizes, training_images
-from study.evaluate import Reference, evaluate, objectives, write_evaluation
+from gan.datasets.synthetic import synthetic_set
+from gan.training import checkpoint
+from gan.training.trainer import Trainer
+from study.config.study import load_study
 from study.figures import main
-from study.figures_data import CannotMake, drawn, losses, one_factor, read_source, sheet_path, tiles
-from study.search import HistorySearch, open_history
+from study.paper_figures.data import CannotMake, drawn, losses, one_factor, read_source, sheet_path, tiles
+from study.search.searcher import HistorySearch, open_history
+from study.tasks.generation.evaluation import Reference, evaluate, objectives, write_evaluation
+from study.tasks.generation.sampling import Drawing, sizes, training_images
 
 COUNT, KEPT, DRAWN = 100, 40, 20
 ABLATION = """
@@ -59,7 +59,7 @@ axes:
 
 
 def run(results: Path, text: str, *, trials: int | None = None) -> Path:
-    """A study's folder, its trials trained and judged as `study.worker` and `study.search` do."""
+    """A study's folder, its trials trained and judged as `study.trials.worker` and `study.search.searcher` do."""
     name = re.search(r"study: (\w+)", text)[1]  # type: ignore[index]
     folder = results / name
     folder.mkdir()
@@ -184,8 +184,8 @@ def test_histogram_caption_has_the_failure_shares_of_the_catalogues(results, cha
 
 def test_rows_are_the_galaxies_that_the_trial_drew(results):
     """What is cut from a sheet is what the checkpoint of that epoch draws, value for value."""
-    from gan.checkpoint import load_generator
     from gan.sample import sample
+    from gan.training.checkpoint import load_generator
 
     source = read_source(results / "ablation")
     row = source.leader
@@ -225,7 +225,7 @@ def test_a_study_of_the_second_stage_enlarges_real_galaxies_only(results, tmp_pa
 
 def test_losses_come_from_the_studys_own_runs(results, tmp_path):
     """Every epoch of the right trial of the right study, as MLflow keeps them."""
-    from study.tracking import Tracker
+    from study.tracking.mlflow_tracker import Tracker
 
     source = read_source(results / "ablation")
     uri = f"sqlite:///{tmp_path}/mlflow.db"

@@ -18,11 +18,11 @@ import torch
 
 from gan.config import ModelConfig
 from gan.sample import sample
-from study.errors import InputError
+from study.config.errors import InputError
 from study.generate import generate, main
-from study.generation import read_manifest
-from study.model_files import load_model
-from study.writers import NpyWriter, block_size
+from study.generation.folder import read_manifest
+from study.generation.models import load_model
+from study.generation.writers import NpyWriter, block_size
 from tests.study.trained import read_back, trained
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ import pytest
 from eval.distances import compare
 from eval.enhancement import judge
 from eval.measure import measure
-from study.config import load_study
+from study.config.study import load_study
 from study.generate import parser
 
 SPACES = Path(__file__).resolve().parents[2] / "search_spaces"

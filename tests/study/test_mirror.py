@@ -13,9 +13,9 @@ from pathlib import Path
 import optuna
 import pytest
 
-from study import mirror
-from study.errors import InputError
-from study.mirror import Mirror, check_storage, fetched, join, settled, share
+from study.config.errors import InputError
+from study.storage import object_store
+from study.storage.object_store import Mirror, check_storage, fetched, join, settled, share
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -84,7 +84,7 @@ def test_a_machine_that_has_nothing_gets_the_study_without_its_checkpoints(store
     here.push("trials")
     here.push_driver()
     assert here.names("tune") == set()
-    there = mirror.bring(store, tmp_path / "s")
+    there = object_store.bring(store, tmp_path / "s")
     found = {p.relative_to(there.folder).as_posix() for p in there.folder.rglob("*") if p.is_file()}
     assert found == {"trials/0001/epoch-00002/metrics.json", "state.json", "split.npz", "optuna.db"}
     with sqlite3.connect(there.folder / "optuna.db") as database:
@@ -112,7 +112,7 @@ def test_a_worker_elsewhere_reads_and_shares_through_the_store(store, tmp_path, 
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "64.npy").write_bytes(b"galaxies")
     sender = Mirror(store, driver)
-    mirror.send_inputs(sender, tmp_path / "set", None)
+    object_store.send_inputs(sender, tmp_path / "set", None)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     given = {"storage": store, "set": "/not/on/this/node", "stage1": None, "folder": str(driver / "trials")}
     here = settled(given, "0001")
@@ -121,10 +121,10 @@ def test_a_worker_elsewhere_reads_and_shares_through_the_store(store, tmp_path, 
     evaluation.mkdir(parents=True)
     (evaluation / "evaluation.json").write_text("{}")
     share(here, evaluation)
-    report = mirror.receive(given, "0001", {"epoch": 3, "evaluation": str(evaluation)})
+    report = object_store.receive(given, "0001", {"epoch": 3, "evaluation": str(evaluation)})
     assert Path(report["evaluation"]) == driver / "trials/0001/evaluations/epoch-00003"
     assert (Path(report["evaluation"]) / "evaluation.json").exists()
-    address = mirror.address_of(given, driver / "trials/0001/epoch-00002/checkpoint.pt")
+    address = object_store.address_of(given, driver / "trials/0001/epoch-00002/checkpoint.pt")
     assert Path(fetched(address)).read_bytes() == b"weights" * 100
 
 

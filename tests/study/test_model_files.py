@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from gan import checkpoint
 from gan.config import ModelConfig
 from gan.models import build
 from gan.sample import noise, sample, to_uint8
-from study.errors import InputError
+from gan.training import checkpoint
+from study.config.errors import InputError
 from study.generate import generate
-from study.model_files import find_model, load_model
+from study.generation.models import find_model, load_model
 from tests.study.trained import read_back, trained
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from gan.config import ModelConfig
-from study.config import load_study
-from study.errors import InputError
-from study.plan import Node, duration, expected_epochs, place, training_flops, workers_that_fit
+from study.config.errors import InputError
+from study.config.study import load_study
+from study.search.plan import Node, duration, expected_epochs, place, training_flops, workers_that_fit
 
 SPACE = Path(__file__).resolve().parents[2] / "search_spaces" / "dcgan128.yaml"
 

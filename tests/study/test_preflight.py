@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from study.errors import InputError
-from study.preflight import CODE, Expected, check_cluster, code_digest, package_versions, probe, problem
+from study.cluster.preflight import CODE, Expected, check_cluster, code_digest, package_versions, probe, problem
+from study.config.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,7 +25,7 @@ def expected(tmp_path):
 
 
 def probe_digest(path):
-    from study.preflight import digest
+    from study.cluster.preflight import digest
 
     return digest(path)
 
@@ -77,7 +77,7 @@ def test_no_shared_folder_is_asked_for_with_an_object_store(expected):
 def test_another_copy_of_the_program_has_another_digest(tmp_path):
     for package in CODE:
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
-    script = "from study.preflight import code_digest; print(code_digest())"
+    script = "from study.cluster.preflight import code_digest; print(code_digest())"
 
     def there():
         environment = {**os.environ, "PYTHONPATH": str(tmp_path)}

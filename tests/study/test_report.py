@@ -17,18 +17,18 @@ import pytest
 
 from eval.catalogue import write_catalogue
 from eval.measure import measure
-from gan import checkpoint
+from gan.datasets.synthetic import draw
 from gan.sample import sample
-from gan.synthetic import draw
-from gan.training import Trainer
-from study.config import load_study
-from study.errors import InputError
-from study.evaluate import Reference, evaluate, objectives, write_evaluation
+from gan.training import checkpoint
+from gan.training.trainer import Trainer
+from study.config.errors import InputError
+from study.config.study import load_study
 from study.report import main
-from study.report_charts import ticks
-from study.report_data import find_study, read_study
-from study.report_page import page
-from study.search import open_history, trial_name
+from study.reporting.charts import ticks
+from study.reporting.data import find_study, read_study
+from study.reporting.page import page
+from study.search.searcher import open_history, trial_name
+from study.tasks.generation.evaluation import Reference, evaluate, objectives, write_evaluation
 
 SPACE = """
 study: {name}
@@ -65,7 +65,7 @@ def begin(results: Path, name: str, search: str, galaxies) -> tuple:
 
 
 def train(study, history, folder: Path, galaxies, *, ends: str = "complete", until: int = 2) -> str:
-    """One trial: trained, evaluated and told to Optuna as `study.worker` and `study.search` do."""
+    """One trial: trained, evaluated and told to Optuna as `study.trials.worker` and `study.search.searcher` do."""
     trial = history.ask()
     if "point" not in trial.user_attrs:
         point = {"model.width": 3, "train.label_smoothing": 0.3}

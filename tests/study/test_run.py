@@ -139,8 +139,8 @@ def test_its_history_agrees_with_its_folders(finished):
 def test_its_best_checkpoint_makes_the_galaxies_that_were_judged(finished):
     from eval.catalogue import read_catalogue
     from eval.measure import measure
-    from gan.checkpoint import load_generator
     from gan.sample import sample
+    from gan.training.checkpoint import load_generator
 
     folder, _ = finished
     home = folder / "results" / "tiny"

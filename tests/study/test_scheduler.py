@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gan.config import DropoutConfig, TrainConfig
-from study.scheduler import SuccessiveHalving, first_judged_epoch, rungs, tune_scheduler
+from study.search.asha import SuccessiveHalving, first_judged_epoch, rungs, tune_scheduler
 
 
 def test_rungs_are_geometric_and_end_before_the_budget():
@@ -84,7 +84,7 @@ def test_nan_is_refused():
 def test_the_baseline_is_recorded_at_rungs_but_trained_to_its_end():
     from ray.tune.schedulers import TrialScheduler
 
-    from study.config import as_dict
+    from study.config.study import as_dict
 
     def verdicts(**options):
         halving = SuccessiveHalving(grace_epochs=2, reduction_factor=2, epochs=8)

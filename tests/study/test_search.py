@@ -7,9 +7,9 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from study.config import load_study
-from study.samplers import BoundedTPESampler
-from study.search import HistorySearch, finished, open_history, replayable
+from study.config.study import load_study
+from study.search.samplers import BoundedTPESampler
+from study.search.searcher import HistorySearch, finished, open_history, replayable
 
 SPACE = """\
 study: demo

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from gan.datasets.synthetic import draw
 from gan.prepare import main as prepare
-from gan.synthetic import draw
-from study import cluster
+from study.cluster import ray_session
 
 ROOT = Path(__file__).resolve().parents[2]
 SPACE = """\
@@ -59,13 +59,13 @@ def test_a_private_ray_gets_a_token_that_no_file_holds(monkeypatch, tmp_path):
     for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    cluster.authenticate("10.0.0.1:6379")
-    assert "RAY_AUTH_TOKEN" not in os.environ and not cluster.protected()
-    cluster.authenticate(None)
+    ray_session.authenticate("10.0.0.1:6379")
+    assert "RAY_AUTH_TOKEN" not in os.environ and not ray_session.protected()
+    ray_session.authenticate(None)
     first = os.environ.pop("RAY_AUTH_TOKEN")
     assert len(first) == 64 and list(tmp_path.iterdir()) == []
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    cluster.authenticate(None)
+    ray_session.authenticate(None)
     assert "RAY_AUTH_TOKEN" not in os.environ
 
 
@@ -75,8 +75,8 @@ def test_a_cluster_is_joined_with_the_token_that_the_user_has(monkeypatch, tmp_p
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".ray").mkdir()
     (tmp_path / ".ray" / "auth_token").write_text("token")
-    cluster.authenticate("10.0.0.1:6379")
-    assert cluster.protected()
+    ray_session.authenticate("10.0.0.1:6379")
+    assert ray_session.protected()
     monkeypatch.delenv("RAY_AUTH_MODE")
 
 
@@ -84,10 +84,10 @@ def test_telemetry_is_off_unless_asked_for(monkeypatch):
     settings = {"RAY_USAGE_STATS_ENABLED": "0", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
     for name in settings:
         monkeypatch.delenv(name, raising=False)
-    cluster.quiet_environment()
+    ray_session.quiet_environment()
     assert {name: os.environ[name] for name in settings} == settings
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "1")
-    cluster.quiet_environment()
+    ray_session.quiet_environment()
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "1"
 
 

@@ -19,7 +19,7 @@ import psutil
 import pytest
 import requests
 
-from study.trial_folder import checkpoints, damage
+from study.storage.trial_folder import checkpoints, damage
 from tests.study.processes import (
     PATIENCE_S,
     TINY,

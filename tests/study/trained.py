@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from gan import checkpoint
 from gan.config import ModelConfig, TrainConfig
-from gan.training import Trainer
+from gan.training import checkpoint
+from gan.training.trainer import Trainer
 
 SMALL = ModelConfig(image_size=16, width=4, latent_dim=8)
 

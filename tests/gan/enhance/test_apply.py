@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from gan.enhance.apply import enhance, strips
-from gan.enhance.tiles import lay
+from gan.enhance.apply.enhancer import enhance, strips
+from gan.enhance.apply.tiles import lay
 
 
 class Nearest(nn.Module):

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from gan.config import as_dict
-from gan.enhance import checkpoint
 from gan.enhance.config import (
     AdversarialPhase,
     CriticConfig,
@@ -24,7 +23,8 @@ from gan.enhance.config import (
     SwitcherConfig,
     UNetConfig,
 )
-from gan.enhance.training import EnhanceTrainer
+from gan.enhance.training import checkpoint
+from gan.enhance.training.trainer import EnhanceTrainer
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -33,7 +33,7 @@ import dataclasses, json, sys
 import numpy as np, torch.distributed as dist
 from gan.enhance import checkpoint
 from gan.enhance.config import critic_from_dict, model_from_dict, train_from_dict
-from gan.enhance.training import EnhanceTrainer, World
+from gan.enhance.training.trainer import EnhanceTrainer, World
 
 rank, folder = int(sys.argv[1]), sys.argv[2]
 dist.init_process_group("gloo", rank=rank, world_size=2)
@@ -47,7 +47,7 @@ while trainer.phase != "done":
     results.append(dataclasses.asdict(trainer.train_epoch()))
 checkpoint.save(trainer, f"{folder}/rank{rank}.pt")
 networks = [net.state_dict() for net in (trainer.generator, trainer.critic)]
-from gan.checkpoint import checksum
+from gan.training.checkpoint import checksum
 json.dump({"results": results, "checksum": checksum(networks)}, open(f"{folder}/rank{rank}.json", "w"))
 dist.destroy_process_group()
 """

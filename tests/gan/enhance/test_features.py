@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from gan.config import FieldError
-from gan.enhance import checkpoint as enhance_checkpoint
+from common.errors import FieldError
+from gan.datasets.synthetic import draw, synthetic_set
 from gan.enhance.config import CriticConfig, EnhanceTrainConfig, GeneratorPhase, LossConfig, UNetConfig
-from gan.enhance.feature_network import FeatureConfig, FeatureNetwork, load_features, save_features
-from gan.enhance.feature_training import FeatureTraining, Instance, train_features, view
 from gan.enhance.features import main
-from gan.enhance.perceptual import feature_loss
-from gan.enhance.training import EnhanceTrainer
-from gan.synthetic import draw, synthetic_set
+from gan.enhance.models.feature_network import FeatureConfig, FeatureNetwork, load_features, save_features
+from gan.enhance.models.perceptual import feature_loss
+from gan.enhance.training import checkpoint as enhance_checkpoint
+from gan.enhance.training.feature_training import FeatureTraining, Instance, train_features, view
+from gan.enhance.training.trainer import EnhanceTrainer
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from gan.enhance.losses import adversarial_loss, critic_loss, gradient_penalty, pixel_loss
+from gan.enhance.training.losses import adversarial_loss, critic_loss, gradient_penalty, pixel_loss
 
 
 def test_pixel_losses_are_in_units_of_the_full_range():

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from gan.config import FieldError, as_dict
+from common.errors import FieldError
+from gan.config import as_dict
 from gan.enhance.config import (
     AdversarialPhase,
     CriticPhase,
@@ -14,7 +15,7 @@ from gan.enhance.config import (
     SwitcherConfig,
     train_from_dict,
 )
-from gan.enhance.phases import advance, begin, total_epochs
+from gan.enhance.training.phases import advance, begin, total_epochs
 
 
 def config(generator=None, critic=None, adversarial=None, **more) -> EnhanceTrainConfig:

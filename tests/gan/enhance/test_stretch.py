@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from astropy.visualization import make_lupton_rgb
 
-from gan.config import FieldError
-from gan.enhance.stretch import LinearStretch, LuptonStretch
+from common.errors import FieldError
+from gan.enhance.apply.stretch import LinearStretch, LuptonStretch
 
 
 def fluxes() -> np.ndarray:

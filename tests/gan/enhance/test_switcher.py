@@ -5,9 +5,9 @@ import math
 
 import pytest
 
-from gan.config import FieldError
+from common.errors import FieldError
 from gan.enhance.config import SwitcherConfig
-from gan.enhance.switcher import Turn, next_turn
+from gan.enhance.training.switcher import Turn, next_turn
 
 
 def sides(config: SwitcherConfig, losses, steps: int) -> str:

@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from gan import checkpoint
-from gan.batches import Batches
-from gan.checkpoint import CheckpointError, checksum
-from gan.config import FieldError, ModelConfig, TrainConfig
-from gan.enhance import checkpoint as enhance_checkpoint
+from common.errors import FieldError
+from gan.config import ModelConfig, TrainConfig
+from gan.datasets.synthetic import draw
 from gan.enhance.config import (
     AdversarialPhase,
     CriticConfig,
@@ -23,9 +21,12 @@ from gan.enhance.config import (
     SwitcherConfig,
     UNetConfig,
 )
-from gan.enhance.training import EnhanceTrainer
-from gan.synthetic import draw
-from gan.training import Trainer
+from gan.enhance.training import checkpoint as enhance_checkpoint
+from gan.enhance.training.trainer import EnhanceTrainer
+from gan.training import checkpoint
+from gan.training.batches import Batches
+from gan.training.checkpoint import CheckpointError, checksum
+from gan.training.trainer import Trainer
 
 MODEL = UNetConfig(image_size=16, depth=2, width=4, scale=2)
 CRITIC = CriticConfig(width=4)

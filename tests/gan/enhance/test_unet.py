@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gan.config import FieldError
+from common.errors import FieldError
 from gan.enhance.config import CriticConfig, UNetConfig
-from gan.enhance.critic import critic, sides
-from gan.enhance.layers import SelfAttention, ShuffleUp, initialise
-from gan.enhance.unet import attention_level, level_widths, unet
+from gan.enhance.models.critic import critic, sides
+from gan.enhance.models.layers import SelfAttention, ShuffleUp, initialise
+from gan.enhance.models.unet import attention_level, level_widths, unet
 
 
 @pytest.fixture(autouse=True)

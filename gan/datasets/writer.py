@@ -1,0 +1,128 @@
+"""Writing galaxy sets: what `gan.prepare` and `gan.datasets.synthetic` share."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gan.data import FORMAT, INDEX, MANIFEST, VERSION, DataError, GalaxySet, array_hash
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def write_galaxy_set(
+    path: str | os.PathLike[str],
+    arrays: Mapping[int, np.ndarray],
+    index: pd.DataFrame,
+    *,
+    about: Mapping[str, Any],
+) -> GalaxySet:
+    """Write arrays held in memory as a galaxy set; nothing is left at `path` if it fails.
+
+    Parameters
+    ----------
+    path : path-like
+        Folder to make; must not exist yet, or be empty.
+    arrays : mapping of int to ndarray
+        Image size to (N, size, size, channels) uint8.
+    index : DataFrame
+        N rows with at least the columns id and source.
+    about : mapping
+        Further entries of the manifest (source, transform, settings, ...).
+
+    Raises
+    ------
+    DataError
+        If `path` holds something already or cannot be written.
+    """
+    manifest = {"format": FORMAT, "version": VERSION, **describe_arrays(arrays), **about}
+    write_folder(path, arrays, index, manifest)
+    return GalaxySet.open(path)
+
+
+def write_folder(
+    path: str | os.PathLike[str],
+    arrays: Mapping[Any, np.ndarray],
+    index: pd.DataFrame,
+    manifest: Mapping[str, Any],
+) -> None:
+    """Write `<name>.npy` of every array, the index and the manifest (versions of software added) as one new folder.
+
+    Raises
+    ------
+    DataError
+        If `path` holds something already or cannot be written; nothing is left of it then.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error}") from None
+    try:
+        os.chmod(work, 0o755)
+        for name, array in arrays.items():
+            np.save(work / f"{name}.npy", array)
+        index.to_parquet(work / INDEX, index=False)
+        write_json(work / MANIFEST, {**manifest, "software": software_versions()})
+        os.replace(work, path)
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def describe_arrays(
+    arrays: Mapping[Any, np.ndarray], image_hashes: Mapping[Any, Iterable[bytes]] | None = None
+) -> dict[str, Any]:
+    """The part of a manifest that describes the pixels: count, sizes, channels, arrays and content_hash."""
+    hashes = image_hashes or {}
+    described = {
+        str(name): {
+            "file": f"{name}.npy",
+            "shape": list(array.shape),
+            "dtype": "uint8",
+            "sha256": array_hash(array, hashes.get(name)),
+        }
+        for name, array in sorted(arrays.items())
+    }
+    digest = hashlib.sha256(json.dumps([[name, entry["sha256"]] for name, entry in described.items()]).encode())
+    first = next(iter(arrays.values()))
+    return {
+        "count": len(first),
+        "channels": int(first.shape[-1]),
+        "sizes": sorted({array.shape[1] for array in arrays.values()}),
+        "arrays": described,
+        "content_hash": digest.hexdigest(),
+    }
+
+
+@functools.cache
+def software_versions(names: tuple[str, ...] = ("numpy", "pillow", "astropy", "pandas", "pyarrow")) -> dict[str, str]:
+    """Versions of Python and of the installed packages named."""
+    import platform
+    from importlib import metadata
+
+    versions = {"python": platform.python_version()}
+    for name in names:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as JSON to `path`, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, path)

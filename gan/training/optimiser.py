@@ -1,0 +1,28 @@
+"""What every training step does the same way: arithmetic, optimiser, and the step down the gradient."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gan.training.distributed import World
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """Forward passes in bfloat16 where `dtype` says so, otherwise as they are."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is torch.bfloat16)
+
+
+def adam(network: nn.Module, lr: float, betas: tuple[float, float], device: torch.device) -> torch.optim.Adam:
+    """Adam for all parameters of `network`, with one fused kernel where there is one."""
+    return torch.optim.Adam(network.parameters(), lr=lr, betas=betas, fused=device.type in ("cpu", "cuda"))
+
+
+def descend(optimizer: torch.optim.Optimizer, loss: Tensor, workers: World) -> None:
+    """Differentiate `loss`, average the gradients over the workers, and step."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    if workers.size > 1:
+        grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        workers.mean_in_place(grads)
+    optimizer.step()
