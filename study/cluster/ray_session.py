@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from study.cluster.placement import Node, Placement, local_node, place
 from study.config.errors import InputError
-from study.search.plan import Node, Placement, local_node, place
 from study.storage.disk_errors import StudyHaltedError
 
 if TYPE_CHECKING:

@@ -95,7 +95,7 @@ class Enhancer:
         InputError
             Another result stands in its place.
         """
-        from study.tasks.generation.evaluation import atomically
+        from common.atomic import atomically
 
         try:
             key = self.key(source)
@@ -241,8 +241,8 @@ def enhance_files(
     progress : callable or None
         Called with (files done, files in all).
     """
+    from common.atomic import atomically
     from study.results.environment import environment
-    from study.tasks.generation.evaluation import atomically
 
     outcome, started = Outcome(), time.perf_counter()
     for name, (path, target) in planned.items():

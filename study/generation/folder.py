@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
+from common.atomic import atomically
 from study.config.errors import InputError
-from study.tasks.generation.evaluation import atomically
 
 MANIFEST = "manifest.json"
 CATALOGUE = "catalogue.parquet"

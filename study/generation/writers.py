@@ -25,8 +25,9 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from common.atomic import atomically
+from eval.properties import unit_of
 from study.config.errors import InputError
-from study.tasks.generation.evaluation import atomically
 
 FORMATS = ("png", "npy", "npz", "fits")
 PER_FOLDER = 1000
@@ -248,16 +249,13 @@ def _table(catalogue: pd.DataFrame) -> Any:
     from astropy.io import fits
     from astropy.table import Table
 
-    units = {"position_angle": "deg", "flux": "adu", "semi_major_axis": "pix"}
     columns = {
         name: catalogue[name].to_numpy().astype(str) if catalogue[name].dtype == object else catalogue[name].to_numpy()
         for name in catalogue
     }
     table = Table(columns)
     for name in table.colnames:
-        unit = units.get(name.removeprefix("converged_"))
-        if unit:
-            table[name].unit = unit
+        table[name].unit = unit_of(name) or None
     measured = catalogue.attrs.get("measurement", {})
     hdu = fits.table_to_hdu(table)
     hdu.name = "CATALOGUE"
