@@ -96,8 +96,8 @@ def test_telemetry_is_off_unless_asked_for(monkeypatch):
 def test_strangers_may_not_talk_to_a_private_ray(tmp_path):
     script = """
 import psutil, sys, time
-from study import cluster, plan
-cluster.start(None, plan.Placement(1, 1, (plan.local_node(),)))
+from study.cluster import ray_session
+ray_session.start(None, None)
 import ray
 ours = psutil.Process().children(recursive=True)
 listens = {c.laddr.port: c.laddr.ip for p in ours for c in p.net_connections() if c.status == "LISTEN"}
