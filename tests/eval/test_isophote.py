@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from eval.crosscheck import agreement
-from eval.isophote import compiled_engine, fit, frame, path, path_table, photutils_engine
+from eval.isophote import compiled_engine, fit, path, path_table, photutils_engine
+from eval.isophote import frame as frame_module
 from eval.measure import as_catalogue, measure
 from eval.settings import MeasurementSettings
 
@@ -31,7 +32,7 @@ def test_the_frame_is_pillows(side):
 
 def test_the_kernel_keeps_quadratics_and_sums_to_one():
     # Keys (1981): with a = -0.5 the interpolation reproduces polynomials up to the second degree.
-    first, weights, _ = frame.resampling(64, 512)
+    first, weights, _ = frame_module.resampling(64, 512)
     assert weights.sum(axis=1) == pytest.approx(1.0, abs=1e-14)
     at = (np.arange(512) + 0.5) / 8 - 0.5
     source = np.arange(64.0)
@@ -92,10 +93,10 @@ def test_flux_and_band_fluxes_are_sums_over_the_pixels_inside(eps, pa, x0):
     u = (x - x0) * np.cos(pa) + (y - 240.0) * np.sin(pa)
     v = -(x - x0) * np.sin(pa) + (y - 240.0) * np.cos(pa)
     inside = np.hypot(u, v / (1 - eps)) <= 150.0
-    found = frame.flux_inside(frame, x0, 240.0, 150.0, eps, pa)
+    found = frame_module.flux_inside(frame, x0, 240.0, 150.0, eps, pa)
     assert found == pytest.approx(frame[inside].sum(dtype=np.float64), rel=1e-9)
     bands = np.empty(3)
-    frame.band_fluxes(image, *frame.resampling(64, 512), x0, 240.0, 150.0, eps, pa, bands)
+    frame_module.band_fluxes(image, *frame_module.resampling(64, 512), x0, 240.0, 150.0, eps, pa, bands)
     wanted = [photutils_engine.reference_frame(image[..., band], 512)[inside].sum() for band in range(3)]
     assert bands == pytest.approx(wanted, rel=1e-6)
 
@@ -164,7 +165,7 @@ def test_fits_survive_noise_at_rounding_level():
 
 def test_no_kind_of_array_makes_the_kernels_compile_again(tmp_path):
     compiled_engine.compile_once()
-    kernels = (frame.grey_of, frame.resample, frame.band_fluxes, fit.fit_frame)
+    kernels = (frame_module.grey_of, frame_module.resample, frame_module.band_fluxes, fit.fit_frame)
     before = [len(kernel.signatures) for kernel in kernels]
     image = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 4), dtype=np.uint8)
     np.save(tmp_path / "images.npy", image)

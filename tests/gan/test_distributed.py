@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WORKER = """
 import dataclasses, json, sys
 import numpy as np, torch.distributed as dist
-from gan import checkpoint
+from gan.training import checkpoint
 from gan.config import model_from_dict, train_from_dict
 from gan.training.trainer import Trainer, World
 

@@ -102,7 +102,7 @@ def test_same_seed_same_numbers_other_seed_other_numbers(blobs):
 
 CONTINUE = """
 import sys, numpy as np
-from gan import checkpoint
+from gan.training import checkpoint
 images = np.load(sys.argv[1])
 trainer = checkpoint.resume(sys.argv[2], images, device="cpu", threads=1)
 for _ in range(2):
