@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from study.config.errors import InputError
+from common.errors import InputError
 
 PACKAGES = ("torch", "ray", "numpy", "scipy", "pandas", "pyarrow", "pillow", "numba", "astropy", "photutils")
 """What training and measuring on a node need, in the versions that the driver has."""
-CODE = ("gan", "eval", "study")
+CODE = ("gan", "eval", "study", "common")
 PATIENCE_S = 180.0
 
 
@@ -211,7 +211,9 @@ def code_digest(packages: tuple[str, ...] = CODE) -> str | None:
 
 def code_travels() -> bool:
     """Whether this is a job that was submitted with a working directory: Ray brings its code to every node."""
-    return "working_dir" in os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "")
+    import ray
+
+    return "working_dir" in ray.get_runtime_context().runtime_env
 
 
 def name_of(node: Mapping[str, Any]) -> str:

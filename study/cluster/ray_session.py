@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from common.errors import InputError, first_line
 from study.cluster.placement import Node, Placement, local_node, place
-from study.config.errors import InputError
 from study.storage.disk_errors import StudyHaltedError
 
 if TYPE_CHECKING:
@@ -41,7 +41,14 @@ QUIET = {
 SPARE_CPUS_PER_TRIAL = 1
 STARTS = 3
 CAPACITY_S = 5.0
+SOCKET_PATH = 107
+"""Characters that a Unix socket's path may have on Linux."""
+LONGEST_FOLDER = SOCKET_PATH - len("/ray/session_2026-01-01_00-00-00_000000_1234567/sockets/plasma_store.99")
+SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 OPEN = "this cluster asks for no token: whoever reaches its ports can run code as you (docs/security.md)"
+
+_at_end = contextlib.ExitStack()
+"""What `stop` undoes."""
 
 
 def quiet_environment() -> None:
@@ -80,7 +87,7 @@ def start(address: str | None, placement: Placement | None) -> tuple[Node, ...]:
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            reason = first_line(error)
             if "Unauthenticated" in said():
                 refused = "it refuses this token" if protected() else "it asks for a token"
                 reason = f"{refused} (RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token)"
@@ -105,6 +112,7 @@ def _start_private(cpus: int, gpus: int) -> None:
     """Start a Ray of this process; again when it is not up in the half minute that Ray gives it on a busy machine."""
     import ray
 
+    _at_end.enter_context(session_folder())
     for left in reversed(range(STARTS)):
         try:
             ray.init(
@@ -116,14 +124,14 @@ def _start_private(cpus: int, gpus: int) -> None:
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 configure_logging=True,
-                _temp_dir=_short_temp_dir(),
             )
             return
         except Exception as error:
             ray.shutdown()
             if not left:
-                reason = (str(error).splitlines() or [type(error).__name__])[0]
-                raise StudyHaltedError(f"Ray did not start on this machine, tried {STARTS} times: {reason}") from error
+                raise StudyHaltedError(
+                    f"Ray did not start on this machine, tried {STARTS} times: {first_line(error)}"
+                ) from error
 
 
 def nodes() -> tuple[Node, ...]:
@@ -201,20 +209,44 @@ def _check_answers(address: str) -> None:
         raise InputError(f"--address {address}: no Ray cluster answers there: {reason}") from None
 
 
-def _short_temp_dir() -> str | None:
-    """Ray's sockets need short paths; its default place is fine when it can be written."""
-    default = Path("/tmp/ray")
-    if os.access(default if default.exists() else default.parent, os.W_OK):
-        return None
-    return tempfile.mkdtemp(prefix="ray-")
+@contextlib.contextmanager
+def session_folder() -> Iterator[None]:
+    """Let Ray's session have a folder of its own where the usual one cannot be written, or is too long for a socket.
+
+    Ray takes `RAY_TMPDIR`, else `TMPDIR`, else `/tmp`. A folder that is made here stands in `RAY_TMPDIR`; it is removed
+    at the end.
+
+    Raises
+    ------
+    InputError
+        No short folder can be written.
+    """
+    usual = Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp")
+    there = usual / "ray" if (usual / "ray").exists() else usual
+    if len(os.fsencode(usual)) <= LONGEST_FOLDER and os.access(there, os.W_OK):
+        yield
+        return
+    place = next((place for place in SHORT_FOLDERS if os.access(place, os.W_OK)), None)
+    if place is None:
+        raise InputError(f"RAY_TMPDIR: Ray needs a folder of at most {LONGEST_FOLDER} characters that it can write to")
+    before = os.environ.get("RAY_TMPDIR")
+    with tempfile.TemporaryDirectory(prefix="ray-", dir=place, ignore_cleanup_errors=True) as own:
+        os.environ["RAY_TMPDIR"] = own
+        try:
+            yield
+        finally:
+            del os.environ["RAY_TMPDIR"]
+            if before is not None:
+                os.environ["RAY_TMPDIR"] = before
 
 
 def stop() -> None:
-    """Leave Ray; a private one ends."""
+    """Leave Ray; a private one ends, and a folder that was made for it is removed."""
     import ray
 
     with contextlib.suppress(Exception):
         ray.shutdown()
+    _at_end.close()
 
 
 def silence() -> Any:

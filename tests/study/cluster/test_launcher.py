@@ -3,16 +3,13 @@
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from tests.study.hosts import hosts, missing
-from tests.study.test_cluster import CPUS, commands, small
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.study.cluster.hosts import hosts, missing
+from tests.study.cluster.page import CPUS, ROOT, commands, small
 
 
 @pytest.mark.parametrize("name", ["cluster.yaml", "aws.yaml"])

@@ -6,36 +6,17 @@ import re
 import signal
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
-from tests.study.hosts import hosts, missing
+from tests.study.cluster.hosts import hosts, missing
+from tests.study.cluster.page import CPUS, PAGE, ROOT, commands, small
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "cluster.md"
-CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-"""Of each machine: they are one."""
-SMALL = (
-    "data.synthetic_count=160", "data.held_out=60", "train.epochs=2", "objective.samples=60",
-    "objective.every_epochs=1", "objective.final_samples=60", "objective.finalists=1", "search.trials=2",
-    "search.scheduler.name=none", f"resources.cpus_per_worker={CPUS}",
-)  # fmt: skip
-"""The page's study, made small; each trial takes a whole machine."""
 pytestmark = [
     pytest.mark.ray,
     pytest.mark.slow,
     pytest.mark.skipif(missing() is not None, reason=f"a cluster of hosts {missing()}"),
 ]
-
-
-def commands():
-    """The page's shell blocks that begin with a line saying where they run: that line to the commands."""
-    blocks = re.findall(r"```sh\n# (.*?)\n(.*?)```", PAGE.read_text(), re.S)
-    found = {}
-    for where, text in blocks:
-        found.setdefault(where, []).append(text.strip())
-    return found
 
 
 class Cluster:
@@ -68,11 +49,6 @@ class Cluster:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-
-def small(text):
-    """The page's command, told to make its study small."""
-    return text + "".join(f" --set {setting}" for setting in SMALL)
 
 
 @pytest.fixture(scope="module")

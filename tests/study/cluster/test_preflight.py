@@ -1,6 +1,7 @@
 """Before the first trial on a cluster: every node is asked, and each that cannot take a trial gets one sentence."""
 
 import dataclasses
+import json
 import os
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from study.cluster.preflight import CODE, Expected, check_cluster, code_digest, package_versions, probe, problem
 from study.config.errors import InputError
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -87,9 +88,28 @@ def test_another_copy_of_the_program_has_another_digest(tmp_path):
 
     assert len(there()) == 64
     before = there()
-    with open(tmp_path / "gan" / "losses.py", "a") as file:
+    with open(tmp_path / "gan" / "config.py", "a") as file:
         file.write("# one line more\n")
     assert there() != before
+
+
+@pytest.mark.ray
+def test_the_code_of_a_job_with_a_working_directory_travels(tmp_path):
+    """Ray gives a submitted job its settings in this variable."""
+    script = """
+import ray
+from study.cluster.preflight import code_travels
+from study.cluster.ray_session import authenticate, quiet_environment
+
+quiet_environment()
+authenticate(None)
+ray.init(address="local", num_cpus=1, log_to_driver=False)
+assert code_travels()
+"""
+    job = json.dumps({"runtime_env": {"working_dir": str(tmp_path)}})
+    environment = {**os.environ, "RAY_JOB_CONFIG_JSON_ENV_VAR": job}
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow
