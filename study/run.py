@@ -194,7 +194,7 @@ def _run(
     from common.atomic import atomically
     from study.cluster import ray_session
     from study.results.environment import environment_json
-    from study.results.history import finished
+    from study.results.recorded_trials import finished
     from study.search import plan
     from study.search.mlflow_backfill import send_missing
     from study.search.searcher import close_unfinished, open_history
