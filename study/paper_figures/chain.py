@@ -39,12 +39,19 @@ class Stage2:
 
 
 def find_stage2(given: str, results: Path) -> Stage2:
-    """Load a Stage-II given as a study or as a checkpoint.
+    """Load a Stage-II.
+
+    Parameters
+    ----------
+    given : str
+        Name or folder of a study, a checkpoint, or a folder that holds one.
+    results : Path
+        Folder of all studies.
 
     Raises
     ------
     InputError
-        There is none, or it enlarges nothing.
+        If there is none, or it enlarges nothing.
     """
     from gan.training.checkpoint import CheckpointError, load_enlarger
 
@@ -67,13 +74,12 @@ def find_stage2(given: str, results: Path) -> Stage2:
 
 
 def _checkpoint_file(given: str) -> Path:
-    from study.generation.models import ACCEPTED
-
     path = Path(given)
     if path.is_dir():
         path = next((p for p in (path / "best/checkpoint.pt", path / "checkpoint.pt") if p.is_file()), path)
     if not path.is_file():
-        raise InputError(f"--stage2 {given!r}: no such study or file; {ACCEPTED.split(', runs')[0]}")
+        accepted = "expected a checkpoint file, the folder of a study"
+        raise InputError(f"--stage2 {given!r}: no such study or file; {accepted}")
     return path
 
 
@@ -97,7 +103,7 @@ class ReadyChain:
 
 
 def enlarger_of(source: Source, stage2: Stage2 | None) -> Stage2:
-    """The Stage-II of the study itself, or the named one."""
+    """Return the Stage-II of the study itself, or the named one; raises `FigureUnavailable` without either."""
     from gan.training.checkpoint import CheckpointError, load_enlarger
 
     if input_size(source.study.model) is None:
@@ -115,7 +121,13 @@ def enlarger_of(source: Source, stage2: Stage2 | None) -> Stage2:
 
 
 def chain_of(source: Source, stage2: Stage2 | None) -> ReadyChain:
-    """The study's DCGAN and the named Stage-II, or the study's Stage-II and the DCGAN that it was judged on."""
+    """Return the study's DCGAN with the named Stage-II, or its Stage-II with the DCGAN that it was judged on.
+
+    Raises
+    ------
+    FigureUnavailable
+        If either is missing, or they do not fit.
+    """
     from gan.models.chain import Chain
     from gan.training.checkpoint import CheckpointError, load_generator
 

@@ -159,12 +159,12 @@ class Source:
 
 
 def read_source(folder: Path) -> Source:
-    """Read a study that ended, was interrupted or is running.
+    """Return what a study holds, whether it ended, was interrupted or is running.
 
     Raises
     ------
     InputError
-        The folder's files are not those of a study.
+        If the folder's files are not those of a study of galaxies.
     """
     study = load_study(folder / "study.yaml")
     if study.model.family in ENHANCERS:
@@ -176,17 +176,37 @@ def read_source(folder: Path) -> Source:
 
 
 def last_drawn(row: TrialRow) -> dict[str, Any] | None:
-    """The last evaluation of a trial that has a sheet of galaxies; None: it has none."""
+    """Return the last evaluation of a trial that has a sheet of galaxies; None: it has none."""
     return next((e for e in reversed(row.evaluations) if sheet_path(row, e["epoch"]).exists()), None)
 
 
 def sheet_path(row: TrialRow, epoch: int) -> Path:
-    """Where an evaluation keeps its sheet of galaxies."""
+    """Return where an evaluation keeps its sheet of galaxies."""
     return row.folder / "evaluations" / f"epoch-{epoch:05d}" / "samples.png"
 
 
 def tiles(sheet: Path, size: int, n: int) -> np.ndarray:
-    """The first n galaxies on a sheet that `write_evaluation` wrote: (m <= n, size, size, 3) uint8."""
+    """Return the first galaxies on a sheet that `write_evaluation` wrote.
+
+    Parameters
+    ----------
+    sheet : Path
+        A PNG file.
+    size : int
+        Side of a galaxy in pixels.
+    n : int
+        How many, at most.
+
+    Returns
+    -------
+    (m, size, size, 3) uint8 array
+        m is at most n.
+
+    Raises
+    ------
+    FigureUnavailable
+        If the file cannot be read, or is too small for one galaxy.
+    """
     from PIL import Image
 
     try:
@@ -203,7 +223,10 @@ def tiles(sheet: Path, size: int, n: int) -> np.ndarray:
 
 
 def drawn(source: Source, row: TrialRow, n: int) -> tuple[np.ndarray, int]:
-    """The first n galaxies of a trial's last evaluation, which are random ones of its seed, and the epoch."""
+    """Return the first n galaxies of a trial's last evaluation, (m <= n, S, S, 3) uint8, and its epoch.
+
+    They are not chosen: they are random ones of the trial's seed.
+    """
     evaluation = last_drawn(row)
     assert evaluation is not None
     count = min(n, source.study.objective.samples)
@@ -211,19 +234,21 @@ def drawn(source: Source, row: TrialRow, n: int) -> tuple[np.ndarray, int]:
 
 
 def one_factor(source: Source, path: str, wanted: Iterable[Any]) -> dict[Any, TrialRow]:
-    """Trials that share every setting, and the seed, but the one at `path`: as many of the wanted values as there are.
+    """Return trials that differ in the setting at `path` and in nothing else, their seed included.
 
     Parameters
     ----------
+    source : Source
+        The study.
     path : str
         Such as `model.kernel_size`.
     wanted : iterable
-        Its values that the figure needs; a group without any of them is passed over.
+        Values that the figure needs. Of several groups of trials the one with most of them is taken.
 
     Returns
     -------
     dict of value to TrialRow
-        Empty when the study has none.
+        Empty when no group has any of the values.
     """
     groups: dict[str, dict[Any, TrialRow]] = {}
     for row in source.rows:
@@ -245,7 +270,18 @@ def one_factor(source: Source, path: str, wanted: Iterable[Any]) -> dict[Any, Tr
 
 
 def losses(source: Source, row: TrialRow) -> dict[str, np.ndarray]:
-    """Losses of every epoch of a trial from its MLflow run: `generator`, `discriminator` -> (n, 2) epoch and loss."""
+    """Return the losses of every epoch of a trial from its MLflow run, which is read and not written.
+
+    Returns
+    -------
+    dict of str to (n, 2) float array
+        Epoch and loss of `generator` and `discriminator`.
+
+    Raises
+    ------
+    FigureUnavailable
+        If the store is not a database beside the study, or has no losses of the trial.
+    """
     database = _local_store(source)
     identity = source.state.get("study_id")
     if database is None or identity is None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
-from study.config.search_space import shown, shown_point
+from study.config.search_space import Point, short, shown
 from study.paper_figures.chain import chain_of, enlarger_of
 from study.paper_figures.data import FigureUnavailable, Source, drawn, losses, one_factor, sheet_path, tiles
 from study.paper_figures.request import CaptionedFigure, FigureRequest
@@ -142,10 +143,8 @@ def high_resolution(request: FigureRequest) -> CaptionedFigure:
         raise FigureUnavailable(
             "needs trials that trained with dropout: search_spaces/dcgan128.yaml and its preset appendix_c"
         )
-    lacking = (
-        "" if len(rows) == 2 else f"No trial of this study has {'ended' if removed is None else 'kept'} its dropout."
-    )
-    return _trials(source, rows, title="DCGAN at 128 px", figure="4", more=lacking)
+    lacking = f"No trial of this study has {'ended' if removed is None else 'kept'} its dropout."
+    return _trials(source, rows, title="DCGAN at 128 px", figure="4", more="" if len(rows) == 2 else lacking)
 
 
 def _trials(
@@ -180,30 +179,27 @@ def ablation_axes(source: Source) -> list[str]:
 def ablation_axis(request: FigureRequest, axis: str) -> CaptionedFigure:
     """All levels of one axis of an ablation, and the baseline, of one seed."""
     source = request.source
-    levels: dict[str, TrialRow] = {}
     seeds = sorted({row.seed for row in source.rows if row.role == axis})
     baselines = {row.seed: row for row in source.rows if row.role == "baseline"}
     seed = next((s for s in seeds if s in baselines), None)
     if seed is None:
         raise FigureUnavailable(f"no trial of {axis} and no baseline of its seed have drawn galaxies yet")
-    for row in sorted(source.rows, key=lambda r: r.name):
-        if row.role == axis and row.seed == seed:
-            levels.setdefault(shown_point(row.point), row)
-    paths = list(dict.fromkeys(path for row in levels.values() for path in row.point))
-    own = ", ".join(f"{path.rpartition('.')[2]} = {shown(source.study.value(path))}" for path in paths)
-    trials = [(_broken(own) + "\n(baseline)", baselines[seed], BLUE)]
-    colors = [color for color in CYCLE if color != BLUE]
-    trials += [(_broken(text), row, colors[i % len(colors)]) for i, (text, row) in enumerate(levels.items())]
+    levels = {
+        _lines(row.point): row
+        for row in sorted(source.rows, key=lambda row: row.name)
+        if row.role == axis and row.seed == seed
+    }
+    own = {path: source.study.value(path) for row in levels.values() for path in row.point}
+    trials = [(f"{_lines(own)}\n(baseline)", baselines[seed], BLUE)]
+    colors = itertools.cycle(color for color in CYCLE if color != BLUE)
+    trials += [(label, row, color) for (label, row), color in zip(levels.items(), colors, strict=False)]
     title = f"Ablation: {axis.rpartition('.')[2].replace('_', ' ')}"
     return _trials(source, trials, title=title, figure=None, more=f"Seed {seed} for all.")
 
 
-def _broken(text: str) -> str:
-    """A point as a label of a few short lines: its names without their folders."""
-    parts = [part.strip() for piece in text.split(",") for part in piece.split(" ") if part.strip()]
-    joined = " ".join(parts).replace(" = ", "=")
-    names = [name.replace("_", " ").replace("=", " = ") for name in joined.split(" ")]
-    return "\n".join(names)
+def _lines(point: Point) -> str:
+    """Settings as a label, a line each, without their sections."""
+    return "\n".join(f"{short(path).replace('_', ' ')} = {shown(value)}" for path, value in point.items())
 
 
 def enlarged(request: FigureRequest) -> CaptionedFigure:

@@ -7,11 +7,14 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from common.atomic import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 VERMILLION, BLUE, GREEN, PURPLE, ORANGE, GREY = "#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#6e6e6e"
 """The palette of Okabe & Ito (2008); real galaxies are green, as in the paper's grids."""
@@ -42,8 +45,8 @@ class Row:
     color: str
 
 
-def grid_figure(rows: Sequence[Row], *, title: str) -> Any:
-    """Galaxies in rows, each in a coloured frame with its label.
+def grid_figure(rows: Sequence[Row], *, title: str) -> Figure:
+    """Return galaxies in rows, each row in a coloured frame with its label.
 
     Parameters
     ----------
@@ -111,8 +114,16 @@ class Run:
     marks: Sequence[tuple[int, str]] = ()
 
 
-def loss_figure(runs: Sequence[Run], *, title: str) -> Any:
-    """Losses of both networks against epoch, one panel for each run, on one scale."""
+def loss_figure(runs: Sequence[Run], *, title: str) -> Figure:
+    """Return the losses of both networks against epoch, on one scale.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        A panel for each.
+    title : str
+        First line of the figure.
+    """
     from eval.plots.distributions import new_figure
 
     figure = new_figure(PAGE, 4.1, top=0.9)
@@ -145,8 +156,23 @@ def loss_figure(runs: Sequence[Run], *, title: str) -> Any:
     return figure
 
 
-def write_figure(figure: Any, caption: str, path: Path) -> None:
-    """Write a figure with its caption underneath, whole or not at all; the kind is that of the suffix."""
+def write_figure(figure: Figure, caption: str, path: Path) -> None:
+    """Write a figure with its caption underneath, whole or not at all.
+
+    Parameters
+    ----------
+    figure : Figure
+        It is changed: the caption is added.
+    caption : str
+        Wrapped to the figure's width.
+    path : Path
+        Its suffix says the format.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
     width, height = figure.get_size_inches()
     wrapped = textwrap.fill(caption, width=int(width * 15.6))
     figure.text(0.004, -0.12 / height, wrapped, fontsize=CAPTION_SIZE, color=MUTED, va="top", linespacing=1.35)

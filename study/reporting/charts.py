@@ -167,7 +167,7 @@ def objective_chart(
     axes = chart.axes
     axes.set(xlim=(0, epochs), ylim=(0, top))
     axes.set_xlabel("epoch", fontsize=13, color=INK)
-    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10], integer=True))
     _value_axis(chart)
     chart.text((0, 1), metric, dx=-46, dy=10, xycoords="axes fraction", color=INK, va="baseline")
     chart.floor_band(floor)
@@ -269,19 +269,6 @@ DOTS: dict[str, dict[str, Any]] = {
     "best": {"s": 144, "color": BEST, "linewidths": 0},
 }
 """How dots are drawn, the last on top; `s` is the square of the diameter in pixels."""
-
-
-def bar_chart(shares: Sequence[tuple[str, float]], *, title: str) -> Markup:
-    """Return horizontal bars of shares of one, from top to bottom as given."""
-    chart = _Chart(720, 30 * len(shares) + 8, (4, 60, 4, 260))
-    axes = chart.axes
-    axes.set(xlim=(0, 1), ylim=(len(shares) - 0.5, -0.5), xticks=[])
-    axes.set_yticks(range(len(shares)), [name for name, _ in shares], color=INK)
-    bars = axes.barh(range(len(shares)), [max(share, 0.0) for _, share in shares], height=0.6, color=BEST)
-    for bar, (name, share) in zip(bars, shares, strict=True):
-        chart.tip(bar, f"{name}: {share:.1%}")
-        chart.text((bar.get_width(), bar.get_y() + 0.3), f"{share:.0%}", dx=8, color=INK)
-    return chart.svg(title)
 
 
 def effect_chart(levels: Sequence[Level], *, metric: str) -> Markup:

@@ -13,7 +13,7 @@ from study.reporting.charts import effect_chart
 from study.reporting.data import ReportData
 from study.reporting.labels import FOLLOWS, words_of
 from study.reporting.render import render
-from study.reporting.trials import axis_charts, curves_chart, importance_chart, ranking_table, stops_table
+from study.reporting.trials import axis_charts, curves_chart, importances, ranking_table, stops_table
 from study.results.ablation import explanation
 from study.results.summary import notes
 from study.search.plan import duration
@@ -41,7 +41,7 @@ def page(data: ReportData) -> str:
         effect_chart=effect_chart(data.levels, metric=effects.heads[2].text) if effects else None,
         explanation=explanation(study, data.levels),
         curves=curves_chart(data),
-        importances=importance_chart(data),
+        importances=importances(data),
         axis_charts=axis_charts(data),
         best=best_trial(data),
         compared=compared(data),

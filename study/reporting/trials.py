@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from study.config.search_space import Axis, shown, shown_point
-from study.reporting.charts import Curve, Dot, Floor, Kind, bar_chart, objective_chart, scatter_chart
+from study.reporting.charts import Curve, Dot, Floor, Kind, objective_chart, scatter_chart
 from study.reporting.data import ReportData
 from study.reporting.labels import effective, trial_title, words_of
 from study.reporting.tables import Cell, Line, Table
@@ -108,12 +108,13 @@ def curves_chart(data: ReportData) -> Markup | None:
     )
 
 
-def importance_chart(data: ReportData) -> Markup | None:
-    """Return the share of each axis in the variance of the objective; None where it was not computed."""
-    if not data.weighs_axes or isinstance(data.importances, str):
-        return None
-    named = [(words_of(name) if "." in name else name, share) for name, share in data.importances.items()]
-    return bar_chart(named, title="importance of each axis")
+def importances(data: ReportData) -> list[tuple[str, str]]:
+    """Return the share of each axis in the variance of the objective in percent; empty where it was not computed."""
+    if isinstance(data.importances, str):
+        return []
+    return [
+        (words_of(name) if "." in name else name, f"{max(share, 0.0):.0%}") for name, share in data.importances.items()
+    ]
 
 
 def axis_charts(data: ReportData) -> list[tuple[str, Markup]]:
