@@ -146,10 +146,11 @@ def loss_figure(runs: Sequence[Run], *, title: str) -> Figure:
                 fontsize=8.5, va="top", rotation=90, color=INK,
             )  # fmt: skip
         axis.set_title(run.label, fontsize=10.5, loc="left", color=INK)
-        axis.set(xlabel="epoch", ylim=(0, None))
+        axis.set_xlabel("epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("loss")
+    axes[0].set_ylim(bottom=0)  # of all panels, after the last curve: a limit that is set holds
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper right", ncols=3, frameon=False, fontsize=9.5)
     figure.text(0.005, 0.985, title, fontsize=12.5, fontweight="bold", color=INK, va="top")
