@@ -134,7 +134,8 @@ class _Chart:
             element.attrib = {
                 name.replace("{http://www.w3.org/1999/xlink}", "xlink:"): value for name, value in element.items()
             }
-        root.remove(root[0])  # a style of all elements, which would be that of the whole page
+        for style in root.findall("defs[style]"):  # of all elements, which would be those of the whole page
+            root.remove(style)
         self._name(root)
         root.attrib = {"viewBox": root.attrib["viewBox"], "role": "img", "aria-label": title}
         return Markup(ElementTree.tostring(root, encoding="unicode"))

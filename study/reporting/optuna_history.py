@@ -18,7 +18,7 @@ FEWEST_FOR_IMPORTANCE = 10
 
 
 def importances(study: Study, history: optuna.Study | None) -> dict[str, float] | str:
-    """Share of each axis in the variance of the objective, or why there is none."""
+    """Return the share of each axis in the variance of the objective (fANOVA), or why there is none."""
     if not study.axes:
         return "nothing varies in this study"
     if study.search.sampler == "ablation":
@@ -38,7 +38,22 @@ def importances(study: Study, history: optuna.Study | None) -> dict[str, float] 
 
 
 def reasons(study: Study, rows: list[TrialRow], errors: dict[str, str]) -> dict[str, str]:
-    """Why trials ended before their last epoch."""
+    """Return why trials ended before their last epoch.
+
+    Parameters
+    ----------
+    study : Study
+        With its scheduler, whose rule is told.
+    rows : list of TrialRow
+        Trials.
+    errors : dict of str to str
+        Errors of failed trials by their names.
+
+    Returns
+    -------
+    dict of str to str
+        Reasons by the names of trials; trials that ran to their end are left out.
+    """
     found = {}
     rules = _replayed(study, rows)
     for row in rows:
@@ -66,13 +81,10 @@ def _replayed(study: Study, rows: list[TrialRow]) -> dict[str, str]:
     for row in rows:
         _, train = study.configure(row.point, row.seed)
         first[row.name] = first_judged_epoch(train, scheduler.grace_epochs)
-    events = sorted(
-        ((e.get("time", 0.0), e["epoch"], row) for row in rows for e in row.evaluations), key=lambda event: event[:2]
-    )
+    events = [(row, evaluation) for row in rows for evaluation in row.evaluations]
     found = {}
-    for _, epoch, row in events:
-        number = int(row.name)
-        value = next(e["objective"] for e in row.evaluations if e["epoch"] == epoch)
+    for row, evaluation in sorted(events, key=lambda event: (event[1].get("time", 0.0), event[1]["epoch"])):
+        number, epoch, value = int(row.name), evaluation["epoch"], evaluation["objective"]
         if not math.isfinite(value) or not halving.judge(number, epoch, value, first_epoch=first[row.name]):
             continue
         rung = max(r for r in halving.rungs if r <= epoch)
