@@ -113,6 +113,23 @@ def _truth(p: Parameters, size: int, seed: int) -> pd.DataFrame:
     )
 
 
+def cache_folder(cache: Path, *, count: int, sizes: tuple[int, ...], seed: int) -> Path:
+    """Return where the synthetic galaxies of studies are kept, so that all studies of one kind share them.
+
+    Parameters
+    ----------
+    cache : Path
+        `.cache` in the folder of all studies.
+    count : int
+        Galaxies.
+    sizes : tuple of int
+        Sides of their images in pixels, in the order of the networks.
+    seed : int
+        Of the galaxies.
+    """
+    return cache / f"synthetic-{count}-{'-'.join(map(str, sizes))}px-seed{seed}"
+
+
 def synthetic_set(path: str | os.PathLike[str], n: int, *, sizes: tuple[int, ...] = (64,), seed: int = 0) -> GalaxySet:
     """The galaxy set of `n` synthetic galaxies at `path`: made if it is not there, else opened.
 

@@ -14,7 +14,7 @@ import optuna
 from eval.catalogue import write_catalogue
 from eval.measure import measure
 from gan.data import GalaxySet
-from gan.datasets.synthetic import synthetic_set
+from gan.datasets.synthetic import cache_folder, synthetic_set
 from gan.training import checkpoint
 from gan.training.trainer import Trainer
 from study.config.study import Study, load_study
@@ -172,8 +172,7 @@ def begin(results: Path, text: str, *, kept: int = 40, cache: Path | None = None
     folder.mkdir()
     spare.rename(folder / "study.yaml")
     sides, count = sizes(study.model), study.data.synthetic_count
-    name = f"synthetic-{count}-{'-'.join(map(str, sides))}px-seed{study.data.seed}"
-    place = (cache or results / ".cache") / name
+    place = cache_folder(cache or results / ".cache", count=count, sizes=sides, seed=study.data.seed)
     galaxies = synthetic_set(place, count, sizes=sides, seed=study.data.seed)
     train, reference = np.arange(count - kept), np.arange(count - kept, count)
     np.savez(folder / "split.npz", train=train, reference=reference)

@@ -125,11 +125,11 @@ def open_galaxies(study: Study, cache: Path) -> Galaxies:
 
 
 def _synthetic(study: Study, cache: Path) -> Any:
-    from gan.datasets.synthetic import synthetic_set
+    from gan.datasets.synthetic import cache_folder, synthetic_set
 
     data = study.data
     _enough(study, data.synthetic_count, "data.synthetic_count")
-    folder = cache / f"synthetic-{data.synthetic_count}-{'-'.join(map(str, sizes(study.model)))}px-seed{data.seed}"
+    folder = cache_folder(cache, count=data.synthetic_count, sizes=sizes(study.model), seed=data.seed)
     folder.parent.mkdir(parents=True, exist_ok=True)
     return synthetic_set(folder, data.synthetic_count, sizes=sizes(study.model), seed=data.seed)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gan.data import GalaxySet
+from gan.datasets.synthetic import cache_folder
 from study.config.study import Study
 from study.tasks.generation.galaxies import SYNTHETIC
 from study.tasks.generation.sampling import sizes
@@ -21,7 +22,5 @@ def open_galaxy_set(study: Study, folder: Path) -> GalaxySet:
     data = study.data
     if data.set != SYNTHETIC:
         return GalaxySet.open(data.set)
-    sides = "-".join(map(str, sizes(study.model)))
-    return GalaxySet.open(
-        folder.resolve().parent / ".cache" / f"synthetic-{data.synthetic_count}-{sides}px-seed{data.seed}"
-    )
+    cache = folder.resolve().parent / ".cache"
+    return GalaxySet.open(cache_folder(cache, count=data.synthetic_count, sizes=sizes(study.model), seed=data.seed))
