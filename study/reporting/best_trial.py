@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from eval.properties import PROPERTIES
 from study.config.search_space import shown
 from study.config.study import METRICS
 from study.reporting.data import Judged, ReportData
@@ -14,16 +15,14 @@ from study.reporting.render import data_uri, file_uri, png_uri
 from study.reporting.tables import Cell, Line, Table
 from study.results.history import judged
 
-NAMES = {
+NAMES = {name: known.label for name, known in PROPERTIES.items()} | {
     "ks_mean": "mean of four",
-    "ellipticity": "ellipticity",
-    "position_angle": "position angle",
     "position_angle_elongated": "position angle, ellipticity > 0.1",
-    "flux": "flux",
-    "semi_major_axis": "semi-major axis",
     "color_rg": "color r/g",
     "color_gb": "color g/b",
+    "energy": "energy distance in 5 dimensions",
 }
+"""What a report calls distances."""
 
 
 def effects_table(data: ReportData) -> Table | None:
