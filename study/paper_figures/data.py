@@ -335,7 +335,7 @@ def find_stage2(given: str, results: Path) -> Stage2:
 
 
 def _checkpoint_file(given: str) -> Path:
-    from study.generation.models import ACCEPTED
+    from study.results.models import ACCEPTED
 
     path = Path(given)
     if path.is_dir():
