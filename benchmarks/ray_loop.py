@@ -4,8 +4,8 @@
 
 Each round trains the same networks on the same synthetic galaxies for the same epochs, once as a plain
 `gan.training.trainer.Trainer` in a process of its own and once as a trial of `study.run` (Ray Tune, Ray Train, one
-worker, no evaluation until the end), and takes the median rate over the epochs after the first. Prints the ratio of each round and
-their median.
+worker, no evaluation until the end), and takes the median rate over the epochs after the first.
+Prints the ratio of each round and their median.
 
 By default the loop has one CPU less than the machine, because Ray's own processes need some of one: the two threads of
 a loop that fills a machine of two wait for each other whenever one of them has to make way.

@@ -207,8 +207,8 @@ def through_tune(study: Any, folder: Path, clock: Clock, given: argparse.Namespa
     import ray
     from ray.cluster_utils import Cluster
 
+    from study.cluster.placement import Node, Placement
     from study.search import loop
-    from study.search.plan import Node, Placement
     from study.search.searcher import HistorySearch
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "include_dashboard": False})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,12 @@ def atomic_path(path: str | os.PathLike[str], *, sync: bool = False) -> Iterator
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def atomically(path: str | os.PathLike[str], write: Callable[[Path], object]) -> None:
+    """Call `write` with a name beside `path`; what it writes there takes the name `path` (see `atomic_path`)."""
+    with atomic_path(path) as partial:
+        write(partial)
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes, *, sync: bool = False) -> None:

@@ -19,17 +19,18 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from common.atomic import atomic_path
+from eval import properties
+from eval.properties import unit_of
 from eval.settings import MeasurementSettings
 
-PROPERTIES = ("ellipticity", "position_angle", "flux", "semi_major_axis")
+PROPERTIES = tuple(properties.PROPERTIES)
 """The four measured properties: 1 - b/a; degrees, y up, in (-90, 90]; sum over the frame; frame pixels."""
 
 COLUMNS = (
@@ -76,15 +77,8 @@ def write_catalogue(catalogue: pd.DataFrame, path: str | os.PathLike[str]) -> Pa
     path = Path(path)
     writer = _writer(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    try:
-        writer(catalogue, name)
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with atomic_path(path) as partial:
+        writer(catalogue, str(partial))
     return path
 
 
@@ -130,42 +124,6 @@ def content_key(images: np.ndarray, settings: MeasurementSettings, engine: str) 
     for start in range(0, len(images), piece):
         digest.update(np.ascontiguousarray(images[start : start + piece]).tobytes())
     return digest.hexdigest()[:24]
-
-
-def cached_catalogue(
-    images: np.ndarray,
-    cache_dir: str | os.PathLike[str],
-    *,
-    settings: MeasurementSettings | None = None,
-    engine: str = "fast",
-    jobs: int | None = None,
-    ids: Any = None,
-    time_limit: float | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> pd.DataFrame:
-    """Measure images once per content, settings and engine; read the catalogue afterwards.
-
-    Parameters are those of `eval.measure.measure`, and `cache_dir`, the folder to keep catalogues in.
-    A cached file that is damaged, or has not one row per image, is measured again.
-
-    Returns
-    -------
-    pandas.DataFrame
-        With the `ids` of this call, whatever ids the cached copy was measured under.
-    """
-    from eval.measure import as_images, identifiers, measure
-
-    images = as_images(images)
-    names = identifiers(ids, len(images))
-    settings = settings or MeasurementSettings()
-    path = Path(cache_dir) / f"catalogue-{content_key(images, settings, engine)}.parquet"
-
-    def work() -> pd.DataFrame:
-        return measure(images, engine=engine, jobs=jobs, settings=settings, time_limit=time_limit, progress=progress)
-
-    catalogue = cached(path, len(images), work)
-    catalogue["id"] = names
-    return catalogue
 
 
 def cached(path: Path | None, count: int, work: Callable[[], pd.DataFrame]) -> pd.DataFrame:
@@ -228,9 +186,8 @@ def _write_ecsv(catalogue: pd.DataFrame, name: str) -> None:
         if values.dtype == object:
             columns[column] = values.astype(str)
     table = Table(columns, meta={"measurement": catalogue.attrs.get("measurement", {})})
-    units = {"position_angle": "deg", "semi_major_axis": "pix"}
     for column in table.colnames:
-        table[column].unit = units.get(column.removeprefix("converged_"))
+        table[column].unit = unit_of(column) or None
     table.write(name, format="ascii.ecsv", overwrite=True)
 
 
@@ -241,9 +198,3 @@ def _read_ecsv(path: Path) -> pd.DataFrame:
     catalogue = pd.DataFrame({name: np.ma.filled(np.ma.asarray(table[name].data), np.nan) for name in table.colnames})
     catalogue.attrs["measurement"] = dict(table.meta.get("measurement", {}))
     return catalogue
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -40,10 +40,10 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from common.atomic import write_bytes
 from eval.cli.options import load_side, parser_of, progress_bars, run_command
 from eval.images.arrays import CollectionError
 from eval.images.load import ImageCollection
-from eval.images.output import write_bytes
 from eval.statistics.memorisation import Memorisation, memorisation
 from eval.statistics.nearest import FLIPS, Nearest, nearest
 

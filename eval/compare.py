@@ -29,12 +29,12 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
+from common.atomic import write_bytes
 from eval.catalogue import PROPERTIES, read_catalogue, write_catalogue
 from eval.cli.options import add_measurement_options, load_side, parser_of, progress_bars, run_command, skipped_files
 from eval.distances import Comparison, compare
 from eval.images.arrays import CollectionError
 from eval.images.load import ImageCollection
-from eval.images.output import write_bytes
 from eval.measure import measure
 from eval.settings import MeasurementSettings
 from eval.statistics.spectra import SpectrumComparison, compare_spectra

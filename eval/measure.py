@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from eval.catalogue import COLUMNS, ENGINE_VERSION, FLOAT_COLUMNS
+from common.processors import available_threads
+from eval.catalogue import COLUMNS, ENGINE_VERSION, FLOAT_COLUMNS, cached, content_key
 from eval.isophote.result import Fit
 from eval.settings import MeasurementSettings
 
@@ -138,25 +140,40 @@ def identifiers(ids: Sequence[Any] | None, count: int) -> list[Any]:
     return names
 
 
-def cpus() -> int:
-    """Return the number of CPUs this process may use.
+def cached_catalogue(
+    images: np.ndarray,
+    cache_dir: str | os.PathLike[str],
+    *,
+    settings: MeasurementSettings | None = None,
+    engine: str = "fast",
+    jobs: int | None = None,
+    ids: Any = None,
+    time_limit: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> pd.DataFrame:
+    """Measure images once per content, settings and engine; read the catalogue afterwards.
 
-    The least of its CPU affinity, its cgroup's quota, and `OMP_NUM_THREADS`, which Ray sets for
-    each worker to the CPUs it was given.
+    Parameters are those of `eval.measure.measure`, and `cache_dir`, the folder to keep catalogues in.
+    A cached file that is damaged, or has not one row per image, is measured again.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With the `ids` of this call, whatever ids the cached copy was measured under.
     """
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    limits = [allowed, _cgroup_quota()]
-    threads = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    if threads.isdigit() and int(threads) > 0:
-        limits.append(int(threads))
-    return max(1, min(limit for limit in limits if limit is not None))
+    images = as_images(images)
+    names = identifiers(ids, len(images))
+    settings = settings or MeasurementSettings()
+    path = Path(cache_dir) / f"catalogue-{content_key(images, settings, engine)}.parquet"
+
+    def work() -> pd.DataFrame:
+        return measure(images, engine=engine, jobs=jobs, settings=settings, time_limit=time_limit, progress=progress)
+
+    catalogue = cached(path, len(images), work)
+    catalogue["id"] = names
+    return catalogue
 
 
-def _cgroup_quota() -> int | None:
-    """CPUs granted by cgroup v2 to a container, rounded up; None without a quota."""
-    try:
-        with open("/sys/fs/cgroup/cpu.max") as file:
-            quota, period = file.read().split()
-        return None if quota == "max" else max(1, -(-int(quota) // int(period)))
-    except (OSError, ValueError):
-        return None
+def cpus() -> int:
+    """Return the number of threads this process may use (see `common.processors.available_threads`)."""
+    return available_threads()

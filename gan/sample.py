@@ -59,8 +59,8 @@ def sample(
     Parameters
     ----------
     generator : Module
-        Takes `(N, latent_dim)` noise, has `latent_dim`, returns `(N, C, H, W)` in [-1, 1]; a `gan.models.chain.Chain` is
-        one. It is used in evaluation mode and left as it was.
+        Takes `(N, latent_dim)` noise, has `latent_dim`, returns `(N, C, H, W)` in [-1, 1]; a `Chain` is one.
+        It is used in evaluation mode and left as it was.
     n : int
         Number of images.
     seed : int

@@ -142,7 +142,7 @@ def _make_folder(out: Path) -> None:
 
 
 def _write_captions(out: Path, study: str, made: list[tuple[str, str, str]], missing: list[tuple[str, str]]) -> None:
-    from study.tasks.generation.evaluation import atomically
+    from common.atomic import atomically
 
     lines = [f"# Figures of {study}", ""]
     for name, file, caption in made:

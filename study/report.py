@@ -84,7 +84,7 @@ def _report_enhancers(study: Study, folder: Path, out: Path, console: Console) -
 
 
 def _write(out: Path, text: str) -> None:
-    from study.tasks.generation.evaluation import atomically
+    from common.atomic import atomically
 
     try:
         atomically(out, lambda partial: partial.write_text(text, encoding="utf-8"))

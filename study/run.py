@@ -102,18 +102,19 @@ def _interrupt(*_: Any) -> None:
 
 def dry_run(study: Study, options: argparse.Namespace, console: Console) -> int:
     """Print the plan; says what would stop a real run."""
+    from study.cluster.placement import Placement, local_node, place
     from study.search import plan
 
     study.kind.check_networks(study)
     problems = [p for p in [study.kind.missing(study)] if p]
     placement = None
-    nodes = (plan.local_node(),)
+    nodes = (local_node(),)
     try:
-        placement = plan.place(study, nodes)
+        placement = place(study, nodes)
     except InputError as error:
         problems.append(str(error))
     described, images = study.kind.expected(study, problems)
-    calibrated = placement or plan.Placement(1, max(1, int(study.resources.cpus_per_worker)), nodes)
+    calibrated = placement or Placement(1, max(1, int(study.resources.cpus_per_worker)), nodes)
     cost = study.kind.calibrate(study, calibrated)
     seconds = plan.expected_seconds(study, calibrated, cost, images)
     show_plan(console, plan.rows(study, placement, described, seconds, cost))
@@ -134,7 +135,7 @@ def show_plan(console: Console, rows: list[tuple[str, str]]) -> None:
 def run(study: Study, options: argparse.Namespace, console: Console, command: str) -> int:
     """Run or continue a study."""
     from study.cluster import ray_session
-    from study.search import plan
+    from study.cluster.placement import local_node, place
     from study.storage.object_store import bring
     from study.storage.study_folder import StudyFolder
     from study.tracking.credentials import tracking_uri, without_password
@@ -152,10 +153,10 @@ def run(study: Study, options: argparse.Namespace, console: Console, command: st
     uri = tracking_uri(options.tracking_uri, folder.saved("tracking_uri"), embedded)
     if uri != embedded:
         check_reachable(uri)
-    nodes = ray_session.start(options.address, None) if options.address else (plan.local_node(),)
+    nodes = ray_session.start(options.address, None) if options.address else (local_node(),)
     if options.address and not ray_session.protected():
         console.print(ray_session.OPEN, markup=False, soft_wrap=True)
-    placement = plan.place(study, nodes)
+    placement = place(study, nodes)
     if study.smoke:
         console.print("smoke run: synthetic galaxies, everything shrunk; runs are tagged `smoke`, numbers mean nothing")
     folder.check(resume=options.resume, command=command)
@@ -190,13 +191,14 @@ def _run(
     study: Study, options: argparse.Namespace, console: Console, folder: Any, material: Any,
     placement: Any, uri: str, started: float,
 ) -> int:  # fmt: skip
+    from common.atomic import atomically
     from study.cluster import ray_session
     from study.results.environment import environment_json
+    from study.results.history import finished
     from study.search import plan
     from study.search.mlflow_backfill import send_missing
-    from study.search.searcher import close_unfinished, finished, open_history
+    from study.search.searcher import close_unfinished, open_history
     from study.storage.object_store import send_inputs
-    from study.tasks.generation.evaluation import atomically
     from study.tracking.credentials import without_password
     from study.tracking.mlflow_tracker import CLOSE_TIMEOUT_S, Tracker
 
@@ -248,8 +250,8 @@ def _prepare(study: Study, console: Console, folder: Any, material: Any) -> Any:
     """Write split and reference catalogue where all workers find them; returns the catalogue."""
     import numpy as np
 
+    from common.atomic import atomically
     from eval.catalogue import write_catalogue
-    from study.tasks.generation.evaluation import atomically
 
     path = folder.path / "split.npz"
     if not path.exists():

@@ -13,13 +13,13 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from common.atomic import write_bytes
 from eval.catalogue import PROPERTIES
 from eval.cli.options import load_side, progress_bars, skipped_files
-from eval.enhancement import judge
 from eval.images.arrays import CollectionError
 from eval.images.load import ImageCollection
-from eval.images.output import write_bytes
 from eval.statistics.detections import DetectionSettings
+from eval.statistics.enhancement import judge
 from eval.statistics.enhancement_result import EnhancementResult
 
 Sides = dict[str, ImageCollection]

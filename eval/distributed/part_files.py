@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from common.atomic import write_bytes
 from eval.catalogue import ENGINE_VERSION, read_catalogue
 from eval.distributed.blocks import Block, StageError
 from eval.settings import MeasurementSettings
@@ -51,7 +51,7 @@ class PartStore:
     def _claim(self, wanted: dict[str, Any]) -> None:
         path = self.folder / DESCRIPTION
         if not path.exists():
-            self._replace(path, (json.dumps(wanted, indent=1) + "\n").encode())
+            write_bytes(path, (json.dumps(wanted, indent=1) + "\n").encode())
             return
         try:
             found = json.loads(path.read_text())
@@ -81,11 +81,6 @@ class PartStore:
     def keep(self, block: Block, content: bytes) -> None:
         """Write the file of a block, whole or not at all."""
         try:
-            self._replace(self.path(block), content)
+            write_bytes(self.path(block), content)
         except OSError as error:
             raise StageError(f"{self.path(block)} cannot be written: {error.strerror or error}") from None
-
-    def _replace(self, path: Path, content: bytes) -> None:
-        temporary = path.with_name(f".{path.name}-{os.getpid()}")
-        temporary.write_bytes(content)
-        os.replace(temporary, path)

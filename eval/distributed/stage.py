@@ -40,6 +40,7 @@ from typing import Literal
 
 import pandas as pd
 
+from common.processors import available_cpus
 from eval.catalogue import read_catalogue
 from eval.distributed import ray_data
 from eval.distributed.blocks import Block, BlockJob, StageError, decoded
@@ -208,7 +209,7 @@ def _choose(place: str, images: int, engine: str, cpus: int | None) -> tuple[str
         return "process", "no Ray here", here
     held = int(ray.cluster_resources().get("CPU", 0))
     if len([node for node in ray.nodes() if node["Alive"]]) == 1 and place == "auto":
-        held = min(held, os.cpu_count() or 1)  # one machine may have been given more logical CPUs than it has
+        held = min(held, available_cpus())  # one machine may have been given more logical CPUs than it has
     held = min(held, cpus or held)
     if place == "auto" and not worth_ray(images, engine=engine, here=here, free=held, first=not ray_data.warm):
         return "process", f"{images:,} images on {here} CPUs here are done sooner than on {held} of the cluster", here

@@ -1,8 +1,7 @@
-"""Files written whole or not at all, into folders known to be writable before the work begins."""
+"""Folders for results, known to be writable before the work begins."""
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -23,14 +22,3 @@ def require_folder(path: Path) -> None:
             pass
     except OSError as error:
         raise CollectionError(f"--out {path} cannot be written: {error.strerror or error}") from None
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

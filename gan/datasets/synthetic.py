@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from common.processors import available_cpus
 from gan.data import DataError, GalaxySet, read_manifest
 from gan.datasets.writer import write_galaxy_set
 
@@ -82,7 +83,7 @@ def draw(
 
     images = np.empty((n, size, size, 3), np.uint8)
     parts: list[Parameters] = []
-    with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(jobs or available_cpus()) as pool:
         for k, (block, parameters) in enumerate(pool.map(chunk, range(-(-n // CHUNK)))):
             images[k * CHUNK : (k + 1) * CHUNK] = block[: n - k * CHUNK]
             parts.append({key: value for key, value in parameters.items() if value.ndim == 1})

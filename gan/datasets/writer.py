@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from common.atomic import write_text
 from gan.data import FORMAT, INDEX, MANIFEST, VERSION, DataError, GalaxySet, array_hash
 
 if TYPE_CHECKING:
@@ -123,6 +124,4 @@ def software_versions(names: tuple[str, ...] = ("numpy", "pillow", "astropy", "p
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as JSON to `path`, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_text(path, json.dumps(value, indent=1) + "\n")

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from common.processors import available_cpus
 from gan.data import INDEX, MANIFEST, WORK, DataError
 from gan.datasets.writer import software_versions, write_json
 from gan.images.decode_settings import DecodeSettings
@@ -117,7 +118,9 @@ def prepare(
     request = Request(source, out, maker or Maker(settings or DecodeSettings()), table, table_key, label, replace)
     with _locked(out):
         try:
-            summary = _prepare(request, jobs or cores(), progress or (lambda done, total, refused: None), time_limit)
+            summary = _prepare(
+                request, jobs or available_cpus(), progress or (lambda done, total, refused: None), time_limit
+            )
         except OSError as error:
             raise DataError(f"cannot write {out}: {error.strerror or error}") from None
         finally:
@@ -126,11 +129,6 @@ def prepare(
                     out.rmdir()  # only if nothing is in it
     summary.seconds = time.monotonic() - started
     return summary
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager

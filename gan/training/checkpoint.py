@@ -7,12 +7,12 @@ import hashlib
 import os
 import pickle
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import nn
 
+from common.atomic import atomic_path
 from common.errors import FieldError
 from gan.config import ModelConfig, model_from_dict, train_from_dict
 from gan.models import Network, build, check
@@ -49,16 +49,8 @@ def save(trainer: Resumable, path: str | os.PathLike[str]) -> None:
 
 def write(state: dict[str, Any], path: str | os.PathLike[str]) -> None:
     """Write a state, tensors and plain values only, with its checksum; it appears under its name when complete."""
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with open(partial, "wb") as file:
-            torch.save({"format": FORMAT, "sha256": checksum(state), "state": state}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic_path(path, sync=True) as partial:
+        torch.save({"format": FORMAT, "sha256": checksum(state), "state": state}, partial)
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.errors import InputError, first_line
-from study.search.plan import Node, Placement, local_node, place
+from study.cluster.placement import Node, Placement, local_node, place
 from study.storage.disk_errors import StudyHaltedError
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ import pandas as pd
 
 from common.atomic import atomic_path
 from common.errors import InputError
+from eval.properties import unit_of
 
 PER_FOLDER = 1000
 BLOCK_BYTES = 64 << 20
@@ -251,14 +252,11 @@ def _ascii(name: str) -> str:
 def _table(catalogue: pd.DataFrame) -> Any:
     from astropy.io import fits
     from astropy.table import Table
-    from eval.properties import PROPERTIES
 
     columns = {name: catalogue[name].to_numpy() for name in catalogue}
     table = Table({name: values.astype(str) if values.dtype == object else values for name, values in columns.items()})
     for name in table.colnames:
-        known = PROPERTIES.get(name.removeprefix("converged_"))
-        if known is not None and known.unit:
-            table[name].unit = known.unit
+        table[name].unit = unit_of(name) or None
     measured = catalogue.attrs.get("measurement", {})
     hdu = fits.table_to_hdu(table)
     hdu.name = "CATALOGUE"

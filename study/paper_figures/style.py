@@ -145,7 +145,7 @@ def loss_figure(runs: Sequence[Run], *, title: str) -> Any:
 
 def write_figure(figure: Any, caption: str, path: Path) -> None:
     """Write a figure with its caption underneath, whole or not at all; the kind is that of the suffix."""
-    from study.tasks.generation.evaluation import atomically
+    from common.atomic import atomically
 
     width, height = figure.get_size_inches()
     wrapped = textwrap.fill(caption, width=int(width * 15.6))

@@ -8,12 +8,31 @@ from typing import Any
 
 import numpy as np
 
+from common.errors import require
 from gan.config import TrainConfig
 from gan.enhance.config import EnhanceTrainConfig
 
 
 def rungs(grace_epochs: int, reduction_factor: float, epochs: int) -> list[int]:
-    """Epochs at which trials are compared: `grace_epochs * reduction_factor**k`, below `epochs`, each once."""
+    """Epochs at which trials are compared: `grace_epochs * reduction_factor**k`, below `epochs`, each once.
+
+    Parameters
+    ----------
+    grace_epochs : int
+        The first rung, 1 or more.
+    reduction_factor : float
+        More than 1: the next rung is that many times later.
+    epochs : int
+        The full budget, 1 or more.
+
+    Raises
+    ------
+    FieldError
+        If one of them is out of its range.
+    """
+    require(grace_epochs >= 1, "grace_epochs", grace_epochs, "1 or more epochs")
+    require(1 < reduction_factor < math.inf, "reduction_factor", reduction_factor, "a number above 1")
+    require(epochs >= 1, "epochs", epochs, "1 or more")
     found: list[int] = []
     k = 0
     while (rung := math.ceil(grace_epochs * reduction_factor**k - 1e-9)) < epochs:
@@ -56,6 +75,7 @@ class SuccessiveHalving:
     """
 
     def __init__(self, *, grace_epochs: int, reduction_factor: float, epochs: int, judge_over: int = 1):
+        require(judge_over >= 1, "judge_over", judge_over, "1 or more evaluations")
         self.reduction_factor, self.judge_over = reduction_factor, judge_over
         self.rungs = rungs(grace_epochs, reduction_factor, epochs)
         self.recorded: dict[int, dict[int, float]] = {rung: {} for rung in self.rungs}

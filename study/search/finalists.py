@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from common.atomic import atomically
 from gan.config import ModelConfig
 from study.config.study import Study
 from study.results.trials import TrialRow
 from study.storage.object_store import address_of, fetched
-from study.tasks.generation.evaluation import Reference, atomically, judge
+from study.tasks.generation.evaluation import Reference, judge
 from study.tasks.generation.galaxies import Galaxies
 from study.tasks.generation.sampling import Drawing, input_size, load_indices
 

@@ -12,9 +12,9 @@ from typing import Any
 import optuna
 from ray import tune
 
+from study.cluster.placement import Placement
 from study.config.study import Study
 from study.search.asha import SuccessiveHalving, tune_scheduler
-from study.search.plan import Placement
 from study.search.progress import Progress
 from study.search.searcher import HistorySearch, replayable
 from study.storage.disk_errors import StudyHaltedError

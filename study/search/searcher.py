@@ -25,6 +25,7 @@ from gan.config import as_dict
 from study.config.errors import ConfigError, InputError
 from study.config.search_space import Axis, Point, walk
 from study.config.study import Study
+from study.results.history import finished, point_of, trial_name
 from study.search.asha import first_judged_epoch
 from study.search.samplers import make_sampler
 from study.storage.trial_folder import reported
@@ -84,17 +85,6 @@ def _suggest(trial: optuna.Trial, axis: Axis) -> Any:
         return trial.suggest_float(axis.name, axis.low, axis.high, step=axis.step, log=axis.log)
     choices = [json.dumps(value, sort_keys=True) for value in axis.values]
     return json.loads(trial.suggest_categorical(axis.name, choices))
-
-
-def point_of(trial: FrozenTrial | optuna.Trial) -> Point:
-    """What a recorded trial sets."""
-    return json.loads(trial.user_attrs["point"])
-
-
-def finished(history: optuna.Study) -> list[FrozenTrial]:
-    """Trials that need no more work: complete, stopped early, or failed for good; invalid proposals left out."""
-    done = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-    return [t for t in history.get_trials(deepcopy=False, states=done) if "invalid" not in t.user_attrs]
 
 
 class HistorySearch(Searcher):
@@ -294,11 +284,6 @@ def trial_config(study: Study, trial: FrozenTrial) -> dict[str, Any]:
         "train": as_dict(train),
         "epochs": train.epochs,
     }
-
-
-def trial_name(number: int) -> str:
-    """Name of a trial's folder and MLflow run."""
-    return f"{number:04d}"
 
 
 def replayable(study: Study, history: optuna.Study) -> dict[int, tuple[int, list[tuple[int, float]]]]:

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from common.atomic import atomically
 from study.config.errors import InputError
-from study.tasks.generation.evaluation import atomically
 
 SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "file")
 CHECKPOINT = "checkpoint.pt"

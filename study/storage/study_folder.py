@@ -11,10 +11,10 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from common.atomic import atomically
 from study.config.errors import InputError
 from study.config.study import Study
 from study.storage.object_store import Mirror
-from study.tasks.generation.evaluation import atomically
 
 STATE = "state.json"
 

@@ -15,8 +15,9 @@ from study.config.pair_sections import ENHANCERS
 from study.config.sections import DataConfig, ObjectiveConfig
 
 if TYPE_CHECKING:
+    from study.cluster.placement import Placement
     from study.results.trials import TrialRow
-    from study.search.plan import Cost, Placement
+    from study.tasks.generation.calibration import Cost
     from study.tasks.generation.galaxies import Galaxies
 
 Shown = Callable[[int, int], None]
@@ -193,13 +194,13 @@ class Drawn(Kind):
 
     def calibrate(self, study: Any, placement: Placement) -> Cost:
         """See `Kind`."""
-        from study.search.plan import calibrate
+        from study.tasks.generation.calibration import calibrate
 
         return calibrate(study, placement)
 
     def planned(self, study: Any) -> dict[str, str]:
         """See `Kind`."""
-        from study.search.plan import planned_galaxies
+        from study.tasks.generation.calibration import planned_galaxies
 
         return planned_galaxies(study)
 

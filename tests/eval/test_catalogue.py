@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from eval.catalogue import COLUMNS, cached_catalogue, content_key, read_catalogue, write_catalogue
-from eval.measure import measure
+from eval.catalogue import COLUMNS, content_key, read_catalogue, write_catalogue
+from eval.measure import cached_catalogue, measure
 from eval.settings import MeasurementSettings
 
 
@@ -85,3 +85,13 @@ def test_a_collection_is_measured_once_and_again_when_the_file_is_damaged(images
     path.write_bytes(path.read_bytes()[:100])
     assert np.array_equal(get()["flux"], first["flux"], equal_nan=True)
     assert len(measured) == 8 and read_catalogue(path)["status"].tolist() == first["status"].tolist()
+
+
+def test_units_are_written_with_the_table(tmp_path):
+    from astropy.table import Table
+
+    write_catalogue(measure(np.zeros((1, 16, 16, 3), np.uint8)), tmp_path / "c.ecsv")
+    table = Table.read(tmp_path / "c.ecsv", format="ascii.ecsv")
+    names = ("flux", "semi_major_axis", "position_angle", "converged_flux")
+    assert [str(table[name].unit) for name in names] == ["adu", "pix", "deg", "adu"]
+    assert table["ellipticity"].unit is None

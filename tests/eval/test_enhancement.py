@@ -9,8 +9,9 @@ from PIL import Image
 
 from common.errors import FieldError
 from eval.catalogue import PROPERTIES
-from eval.enhancement import Judge, judge, main
+from eval.enhancement import main
 from eval.statistics.detections import DetectionSettings, by_magnitude, match_sources
+from eval.statistics.enhancement import Judge, judge
 from eval.statistics.enhancement_result import difference, robust
 from eval.statistics.fidelity import PSNR_LIMIT, aperture_flux, enlarge, psnr, ssim
 

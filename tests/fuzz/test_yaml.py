@@ -12,8 +12,8 @@ import yaml
 
 from study.config.study import load_study
 from study.run import main
-from study.search import plan
-from study.tasks.enhancement import calibration
+from study.tasks.enhancement import calibration as of_pairs
+from study.tasks.generation import calibration
 
 SPACES = sorted((Path(__file__).resolve().parents[2] / "search_spaces").glob("*.yaml"))
 PER_SPACE = 5_000
@@ -169,18 +169,18 @@ def check(path, given, content):
 @pytest.fixture
 def quick_plan(monkeypatch):
     """Speeds are not measured anew for each file; the arithmetic of the network's size is done."""
-    plan.training_flops(load_study(SPACES[0]).model)  # what is imported first must not count as a hang
+    calibration.training_flops(load_study(SPACES[0]).model)  # what is imported first must not count as a hang
 
     def calibrate(study, placement):
-        assert plan.training_flops(study.model) > 0
-        return plan.Cost(100.0, 100.0, "cpu")
+        assert calibration.training_flops(study.model) > 0
+        return calibration.Cost(100.0, 100.0, "cpu")
 
     def calibrate_enhancers(study, placement):
-        assert calibration.training_flops(study.model, study.train) > 0
-        return plan.Cost(100.0, 100.0, "cpu")
+        assert of_pairs.training_flops(study.model, study.train) > 0
+        return calibration.Cost(100.0, 100.0, "cpu")
 
-    monkeypatch.setattr(plan, "calibrate", calibrate)
-    monkeypatch.setattr(calibration, "calibrate", calibrate_enhancers)
+    monkeypatch.setattr(calibration, "calibrate", calibrate)
+    monkeypatch.setattr(of_pairs, "calibrate", calibrate_enhancers)
 
 
 def fuzz(space, count, seed, folder, alarm):

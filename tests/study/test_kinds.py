@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from eval.distances import compare
-from eval.enhancement import judge
 from eval.measure import measure
+from eval.statistics.enhancement import judge
 from study.config.study import load_study
 from study.generate import parser
 

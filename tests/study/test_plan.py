@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from gan.config import ModelConfig
+from study.cluster.placement import Node, place, workers_that_fit
 from study.config.errors import InputError
 from study.config.study import load_study
-from study.search.plan import Node, duration, expected_epochs, place, training_flops, workers_that_fit
+from study.search.plan import duration, expected_epochs
+from study.tasks.generation.calibration import training_flops
 
 SPACE = Path(__file__).resolve().parents[2] / "search_spaces" / "dcgan128.yaml"
 

@@ -27,7 +27,8 @@ from study.report import main
 from study.reporting.charts import ticks
 from study.reporting.data import find_study, read_study
 from study.reporting.page import page
-from study.search.searcher import open_history, trial_name
+from study.results.history import trial_name
+from study.search.searcher import open_history
 from study.tasks.generation.evaluation import Reference, evaluate, objectives, write_evaluation
 
 SPACE = """

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from common.errors import FieldError
 from gan.config import DropoutConfig, TrainConfig
 from study.search.asha import SuccessiveHalving, first_judged_epoch, rungs, tune_scheduler
 
@@ -98,3 +99,18 @@ def test_the_baseline_is_recorded_at_rungs_but_trained_to_its_end():
 
     assert verdicts() == TrialScheduler.CONTINUE
     assert verdicts(spared=()) == TrialScheduler.STOP
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"grace_epochs": 0}, "grace_epochs = 0"),
+        ({"reduction_factor": 1}, "reduction_factor = 1"),
+        ({"reduction_factor": float("nan")}, "reduction_factor = nan"),
+        ({"epochs": 0}, "epochs = 0"),
+        ({"judge_over": 0}, "judge_over = 0"),
+    ],
+)
+def test_arguments_that_cannot_work_are_named_instead_of_looping_for_ever(settings, named):
+    with pytest.raises(FieldError, match=named):
+        SuccessiveHalving(**{"grace_epochs": 2, "reduction_factor": 3, "epochs": 9, **settings})

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from study.cluster.placement import Placement
 from study.config.pair_sections import EnhancerConfig
-from study.search.plan import CALIBRATION_S, Cost, Placement
+from study.tasks.generation.calibration import CALIBRATION_S, Cost
 
 WIDTH, BATCH, JUDGED = 8, 4, 6
 
@@ -21,7 +22,7 @@ def calibrate(study: Any, placement: Placement) -> Cost:
     """
     import torch
 
-    from eval.enhancement import judge
+    from eval.statistics.enhancement import judge
     from gan.datasets.synthetic import draw
     from gan.enhance.training.trainer import EnhanceTrainer
 

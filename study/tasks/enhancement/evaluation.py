@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from study.tasks.generation.evaluation import atomically, write_png
+from common.atomic import atomically
+from study.tasks.generation.evaluation import write_png
 
 TRIPTYCHS = 6
 SMALLEST_SHOWN = 128  # px: smaller images are enlarged for the eye
@@ -55,7 +56,7 @@ def evaluate_pairs(
     jobs : int or None
         Threads; None: what the process may use.
     """
-    from eval.enhancement import judge
+    from eval.statistics.enhancement import judge
     from gan.enhance.apply.enhancer import enhance
 
     predictions = enhance(generator, inputs, tile=inputs.shape[1])

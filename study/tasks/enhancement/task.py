@@ -14,8 +14,9 @@ from study.config.schema import locate
 from study.tasks.task import Kind
 
 if TYPE_CHECKING:
+    from study.cluster.placement import Placement
     from study.results.trials import TrialRow
-    from study.search.plan import Cost, Placement
+    from study.tasks.generation.calibration import Cost
     from study.tasks.generation.galaxies import Galaxies
     from study.tasks.task import Metrics, Shown
 

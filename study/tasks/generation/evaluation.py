@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from common.atomic import atomically
 from study.config.study import METRICS
 
 WORST = {"energy": 100.0, "spectrum": 100.0}
@@ -124,13 +123,3 @@ def write_png(image: np.ndarray, path: Path) -> None:
     from PIL import Image
 
     atomically(path, lambda partial: Image.fromarray(image).save(partial, format="PNG"))
-
-
-def atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Run `write` on a temporary neighbour of `path`, then move it into place."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        write(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

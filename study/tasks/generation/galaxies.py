@@ -177,7 +177,7 @@ def reference_catalogue(
     study: Study, galaxies: Galaxies, cache: Path, progress: Callable[[int, int], None] | None = None
 ) -> Any:
     """The catalogue of the reference galaxies: measured once per content, settings and engine, then reused."""
-    from eval.catalogue import cached_catalogue
+    from eval.measure import cached_catalogue
     from gan.data import GalaxySet
 
     images = GalaxySet.open(galaxies.path).images(study.data.image_size)[galaxies.reference]

@@ -21,10 +21,10 @@ def draw_histograms(folder: Path, study: Study) -> Path | None:
     Path or None
         None for a diverged trial, which has nothing to draw.
     """
+    from common.atomic import atomically
     from eval.catalogue import read_catalogue
     from eval.distances import compare
     from eval.plots.distributions import histogram_figure
-    from study.tasks.generation.evaluation import atomically
 
     target = folder / "histograms.png"
     if target.exists() or not (folder / "generated.parquet").exists():
