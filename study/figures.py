@@ -11,17 +11,27 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.status import Status
 
-from study.config.errors import EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_OK, InputError
+from common.atomic import write_text
+from common.command import run_command
+from common.errors import EXIT_FAILED, EXIT_OK, InputError
+from study.results.find import find_study
+
+if TYPE_CHECKING:
+    from study.paper_figures.data import Source
+    from study.paper_figures.request import CaptionedFigure, FigureRequest
+
+    Maker = Callable[[FigureRequest], CaptionedFigure]
 
 FORMATS = ("png", "pdf", "svg")
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     p = argparse.ArgumentParser(prog="python -m study.figures", description="The paper's figures from a study.")
     p.add_argument("study", metavar="STUDY", help="name of a study, or its folder")
     p.add_argument("--results", default="results", metavar="DIR", help="folder of all studies (default: results)")
@@ -37,24 +47,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns the exit code."""
-    options = parser().parse_args(arguments)
-    console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
-    try:
-        return _figures(options, console)
-    except InputError as error:
-        errors.print(f"error: {error}", markup=False, soft_wrap=True)
-        return EXIT_INPUT
-    except KeyboardInterrupt:
-        errors.print("\ninterrupted", markup=False)
-        return EXIT_INTERRUPTED
+    """Run the command; return the exit code."""
+    return run_command(parser(), arguments, _figures, interrupted="interrupted")
 
 
-def _figures(options: argparse.Namespace, console: Console) -> int:
-    from study.paper_figures.data import find_stage2, read_source
-    from study.paper_figures.grids import Wish
-    from study.reporting.data import find_study
+def _figures(options: argparse.Namespace) -> int:
+    from study.paper_figures.chain import find_stage2
+    from study.paper_figures.data import read_source
+    from study.paper_figures.request import FigureRequest
 
+    console = Console(highlight=False)
     if options.count is not None and options.count < 2:
         raise InputError(f"-n {options.count}: expected 2 or more")
     results = Path(options.results)
@@ -69,8 +71,8 @@ def _figures(options: argparse.Namespace, console: Console) -> int:
         def progress(what: str, done: int, total: int) -> None:
             status.update(f"{what}: {done:,} of {total:,}")
 
-        wish = Wish(source, stage2, count, progress)
-        made, missing = _make_all(wish, out, options.format, console, status)
+        request = FigureRequest(source, stage2, count, progress)
+        made, missing = _make_all(request, out, options.format, console, status)
     _write_captions(out, source.study.name, made, missing)
     if not made:
         console.print(f"{folder}: no figure can be made yet", markup=False, soft_wrap=True)
@@ -79,12 +81,12 @@ def _figures(options: argparse.Namespace, console: Console) -> int:
     return EXIT_OK
 
 
-def catalogue_of_figures(source: Any) -> list[tuple[str, str, Callable[[Any], Any]]]:
-    """Name, file name and maker of every figure, the paper's first."""
-    from study.paper_figures import grids as grids
+def catalogue_of_figures(source: Source) -> list[tuple[str, str, Maker]]:
+    """Return name, file name and maker of every figure, the paper's first."""
+    from study.paper_figures import grids
     from study.paper_figures import measurements as shapes
 
-    ablations: list[tuple[str, str, Callable[[Any], Any]]] = [
+    ablations: list[tuple[str, str, Maker]] = [
         (f"ablation: {axis}", f"ablation_{axis.rpartition('.')[2]}", partial(grids.ablation_axis, axis=axis))
         for axis in grids.ablation_axes(source)
     ]
@@ -109,19 +111,19 @@ def catalogue_of_figures(source: Any) -> list[tuple[str, str, Callable[[Any], An
 
 
 def _make_all(
-    wish: Any, out: Path, kind: str, console: Console, status: Any
+    request: FigureRequest, out: Path, kind: str, console: Console, status: Status
 ) -> tuple[list[tuple[str, str, str]], list[tuple[str, str]]]:
-    """Make what can be made; returns (name, file, caption) of those and (name, reason) of the others."""
-    from study.paper_figures.data import CannotMake
+    """Make what can be made; return (name, file, caption) of those and (name, reason) of the others."""
+    from study.paper_figures.data import FigureUnavailable
     from study.paper_figures.style import write_figure
 
     made, missing = [], []
-    for name, stem, maker in catalogue_of_figures(wish.source):
+    for name, stem, maker in catalogue_of_figures(request.source):
         status.update(name)
         path = out / f"{stem}.{kind}"
         try:
-            result = maker(wish)
-        except CannotMake as reason:
+            result = maker(request)
+        except FigureUnavailable as reason:
             missing.append((name, str(reason)))
             console.print(f"{name:18} not made: {reason}", markup=False, soft_wrap=True)
             continue
@@ -142,14 +144,12 @@ def _make_folder(out: Path) -> None:
 
 
 def _write_captions(out: Path, study: str, made: list[tuple[str, str, str]], missing: list[tuple[str, str]]) -> None:
-    from common.atomic import atomically
-
     lines = [f"# Figures of {study}", ""]
     for name, file, caption in made:
         lines += [f"## {name[0].upper()}{name[1:]}", "", f"![{name}]({file})", "", caption, ""]
     if missing:
         lines += ["## Not made", "", *(f"- {name}: {reason}" for name, reason in missing), ""]
-    atomically(out / "captions.md", lambda partial: partial.write_text("\n".join(lines), encoding="utf-8"))
+    write_text(out / "captions.md", "\n".join(lines))
 
 
 if __name__ == "__main__":

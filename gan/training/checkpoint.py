@@ -49,8 +49,8 @@ def save(trainer: Resumable, path: str | os.PathLike[str]) -> None:
 
 def write(state: dict[str, Any], path: str | os.PathLike[str]) -> None:
     """Write a state, tensors and plain values only, with its checksum; it appears under its name when complete."""
-    with atomic_path(path, sync=True) as partial:
-        torch.save({"format": FORMAT, "sha256": checksum(state), "state": state}, partial)
+    with atomic_path(path, sync=True) as partial, open(partial, "wb") as file:
+        torch.save({"format": FORMAT, "sha256": checksum(state), "state": state}, file)
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:

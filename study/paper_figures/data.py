@@ -5,27 +5,32 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from common.errors import FieldError
+from common.errors import InputError
 from gan.config import ModelConfig, TrainConfig, as_dict
-from study.config.errors import InputError
 from study.config.pair_sections import ENHANCERS
 from study.config.search_space import shown
 from study.config.study import Study, load_study
-from study.results.trials import TrialRow, collect
-from study.tasks.generation.sampling import input_size, sizes
+from study.results.history import Split, judged, read_json, read_split, read_trials
+from study.results.trials import TrialRow
+from study.tasks.generation.galaxies import SYNTHETIC
+from study.tasks.generation.galaxy_set import open_galaxy_set
+from study.tasks.generation.sampling import input_size
+
+if TYPE_CHECKING:
+    from gan.data import GalaxySet
 
 SHEET_PADDING = 2
 
 
-class CannotMake(Exception):
-    """A figure is not to be had from this study; the message says what it would take."""
+class FigureUnavailable(Exception):
+    """A figure cannot be made from this study; the message says what it would take."""
 
 
 @dataclass(frozen=True)
@@ -42,69 +47,69 @@ class Source:
         Trials that drew galaxies at least once, best first.
     state : dict
         Content of `state.json`.
-    split : dict of str to array
-        `train` and `reference`: rows of the galaxy set.
+    split : Split
+        How the galaxies were divided; empty before they were.
     """
 
     study: Study
     folder: Path
     rows: list[TrialRow]
     state: dict[str, Any] = field(repr=False)
-    split: dict[str, np.ndarray] = field(repr=False)
+    split: Split = field(repr=False)
 
     @property
     def leader(self) -> TrialRow:
-        """The best trial; raises `CannotMake` when there is none."""
+        """The best trial; raises `FigureUnavailable` when there is none."""
         if not self.rows:
-            raise CannotMake("no trial of this study has drawn galaxies yet")
+            raise FigureUnavailable("no trial of this study has drawn galaxies yet")
         return self.rows[0]
 
     @property
-    def held_out(self) -> bool:
-        """Whether the reference galaxies were kept out of training."""
-        return not np.array_equal(self.split["train"], self.split["reference"])
+    def enlarges_real(self) -> bool:
+        """Whether the study has no galaxies from noise: a Stage-II without a first stage."""
+        return input_size(self.study.model) is not None and self.study.objective.stage1 is None
 
     @property
-    def galaxy_set(self) -> Any:
-        """The study's `GalaxySet`; raises `CannotMake` when it is not here any more."""
-        from gan.data import DataError, GalaxySet
-        from study.tasks.generation.galaxies import SYNTHETIC
+    def name_of_real(self) -> str:
+        """What the galaxies of the set are called."""
+        return "synthetic" if self.study.data.set == SYNTHETIC else "real"
 
-        data = self.study.data
-        place = Path(data.set)
-        if data.set == SYNTHETIC:
-            sides = "-".join(map(str, sizes(self.study.model)))
-            name = f"synthetic-{data.synthetic_count}-{sides}px-seed{data.seed}"
-            place = self.folder.resolve().parent / ".cache" / name
-        try:
-            galaxies = GalaxySet.open(place)
-        except DataError as error:
-            raise CannotMake(f"the study's galaxies cannot be opened: {error}") from None
-        last = max((int(rows.max()) for rows in self.split.values() if len(rows)), default=0)
-        if last >= len(galaxies):
-            raise CannotMake(f"{place} is another galaxy set now: the study used row {last}, it has {len(galaxies)}")
-        return galaxies
-
-    def real(self, size: int, part: str = "reference") -> np.ndarray:
-        """Real galaxies of one part, (n, size, size, C) uint8, in the order of the set."""
+    @property
+    def galaxy_set(self) -> GalaxySet:
+        """The study's galaxies; raises `FigureUnavailable` when they are not here any more."""
         from gan.data import DataError
 
         try:
-            return self.galaxy_set.images(size)[self.split[part]]
+            galaxies = open_galaxy_set(self.study, self.folder)
         except DataError as error:
-            raise CannotMake(str(error)) from None
+            raise FigureUnavailable(f"the study's galaxies cannot be opened: {error}") from None
+        last = max((int(rows.max()) for rows in (self.split.train, self.split.reference) if len(rows)), default=0)
+        if last >= len(galaxies):
+            raise FigureUnavailable(
+                f"{galaxies.path} is another galaxy set now: the study used row {last}, it has {len(galaxies)}"
+            )
+        return galaxies
+
+    def real(self, size: int) -> np.ndarray:
+        """Return all reference galaxies in the order of the set, (n, size, size, C) uint8."""
+        from gan.data import DataError
+
+        try:
+            return self.galaxy_set.images(size)[self.split.reference]
+        except DataError as error:
+            raise FigureUnavailable(str(error)) from None
 
     def real_sample(self, n: int, *, size: int | None = None, seed: int = 0) -> np.ndarray:
         """Reference galaxies taken at random, (n, size, size, C) uint8."""
         images = self.galaxy_set.images(size or self.study.data.image_size)
-        chosen = np.random.default_rng(seed).permutation(len(self.split["reference"]))[:n]
-        return images[self.split["reference"][chosen]]
+        chosen = np.random.default_rng(seed).permutation(len(self.split.reference))[:n]
+        return images[self.split.reference[chosen]]
 
     def has_sizes(self, *wanted: int | None) -> bool:
         """Whether the galaxy set is here and has images of all these sides."""
         try:
             return {*wanted} <= {*self.galaxy_set.sizes}
-        except CannotMake:
+        except FigureUnavailable:
             return False
 
     def configured(self, row: TrialRow) -> tuple[ModelConfig, TrainConfig]:
@@ -113,18 +118,16 @@ class Source:
 
     def judged(self, row: TrialRow) -> tuple[dict[str, Any], Path]:
         """A trial's best evaluation with its folder: the finalist's where there is one."""
-        if row.final is not None:
-            return row.final, self.folder / "finalists" / row.name
-        best = row.best
-        assert best is not None
-        return best, row.folder / "evaluations" / f"epoch-{best['epoch']:05d}"
+        found = judged(row, self.folder)
+        assert found is not None  # every row of a source was judged
+        return found
 
     def checkpoint(self, row: TrialRow) -> tuple[Path, int]:
-        """The checkpoint that was judged best, and its epoch; raises `CannotMake` when it was not kept."""
+        """The checkpoint that was judged best, and its epoch; raises `FigureUnavailable` when it was not kept."""
         epoch = int(self.judged(row)[0]["epoch"])
         path = row.checkpoint(epoch)
         if path is None:
-            raise CannotMake(f"the checkpoint of trial {row.name} at epoch {epoch} was not kept")
+            raise FigureUnavailable(f"the checkpoint of trial {row.name} at epoch {epoch} was not kept")
         return path, epoch
 
     def describe_data(self) -> str:
@@ -132,16 +135,16 @@ class Source:
         data = self.study.data
         name = (
             "synthetic galaxies (Sersic profiles) in the place of real ones"
-            if data.set == "synthetic"
+            if data.set == SYNTHETIC
             else f"galaxy set {data.set}"
         )
-        train, reference = len(self.split["train"]), len(self.split["reference"])
-        kept = "held out of training" if self.held_out else "the same ones, for the set is small"
+        train, reference = len(self.split.train), len(self.split.reference)
+        kept = "held out of training" if self.split.held_out else "the same ones, for the set is small"
         return f"Data: {name}, {train:,} to train on, {reference:,} as reference ({kept}), {data.image_size} px."
 
     def describe_study(self) -> str:
         """The study's name, as a sentence begins."""
-        return f"Study {self.study.name}{', a smoke run' if self.study.smoke else ''}"
+        return f"Study {self.study.name}{', a smoke run' if self.study.name.endswith('-smoke') else ''}"
 
     def describe_trial(self, row: TrialRow, epoch: int, *, study: bool = True) -> str:
         """A trial, its epoch and its settings, in a sentence; `study` names the study as well."""
@@ -163,23 +166,13 @@ def read_source(folder: Path) -> Source:
     InputError
         The folder's files are not those of a study.
     """
-    from study.reporting.data import open_database
-
     study = load_study(folder / "study.yaml")
     if study.model.family in ENHANCERS:
         raise InputError(f"study {folder}: enhances images, and the paper's figures are of galaxies drawn from noise")
-    with open_database(folder / "optuna.db") as history:
-        rows = [] if history is None else collect(study, history, folder)
-    split = {name: np.empty(0, np.int64) for name in ("train", "reference")}
-    with (
-        contextlib.suppress(OSError, ValueError, KeyError),
-        np.load(folder / "split.npz", allow_pickle=False) as arrays,
-    ):
-        split = {name: arrays[name] for name in split}
-    state: dict[str, Any] = {}
-    with contextlib.suppress(OSError, ValueError):
-        state = json.loads((folder / "state.json").read_text())
-    return Source(study, folder, [row for row in rows if last_drawn(row)], state, split)
+    rows = [row for row in read_trials(study, folder) if last_drawn(row)]
+    nothing = np.empty(0, np.int64)
+    split = read_split(folder) or Split(nothing, nothing)
+    return Source(study, folder, rows, read_json(folder / "state.json"), split)
 
 
 def last_drawn(row: TrialRow) -> dict[str, Any] | None:
@@ -200,11 +193,11 @@ def tiles(sheet: Path, size: int, n: int) -> np.ndarray:
         with Image.open(sheet) as opened:
             pixels = np.asarray(opened.convert("RGB"))
     except OSError as error:
-        raise CannotMake(f"{sheet} cannot be read ({error})") from None
+        raise FigureUnavailable(f"{sheet} cannot be read ({error})") from None
     step = size + SHEET_PADDING
     rows, columns = ((side - SHEET_PADDING) // step for side in pixels.shape[:2])
     if rows < 1 or columns < 1:
-        raise CannotMake(f"{sheet} does not hold galaxies of {size} px")
+        raise FigureUnavailable(f"{sheet} does not hold galaxies of {size} px")
     places = [(SHEET_PADDING + r * step, SHEET_PADDING + c * step) for r in range(rows) for c in range(columns)][:n]
     return np.stack([pixels[top : top + size, left : left + size] for top, left in places])
 
@@ -243,11 +236,11 @@ def one_factor(source: Source, path: str, wanted: Iterable[Any]) -> dict[Any, Tr
         value = node.pop(last)
         groups.setdefault(json.dumps(settings, sort_keys=True), {}).setdefault(value, row)
     wanted = set(wanted)
-    order: Callable[[dict[Any, TrialRow]], tuple[int, int]] = lambda group: (  # noqa: E731
-        len(wanted & set(group)),
-        -min(row.seed for row in group.values()),
-    )
-    best = max(groups.values(), key=order, default={})
+
+    def suits(group: dict[Any, TrialRow]) -> tuple[int, int]:
+        return len(wanted & set(group)), -min(row.seed for row in group.values())
+
+    best = max(groups.values(), key=suits, default={})
     return best if wanted & set(best) else {}
 
 
@@ -256,7 +249,7 @@ def losses(source: Source, row: TrialRow) -> dict[str, np.ndarray]:
     database = _local_store(source)
     identity = source.state.get("study_id")
     if database is None or identity is None:
-        raise CannotMake("the losses are in the study's MLflow store, and no such database is beside the study")
+        raise FigureUnavailable("the losses are in the study's MLflow store, and no such database is beside the study")
     query = """select m.key, m.step, m.value from metrics m
         join tags t on t.run_uuid = m.run_uuid and t.key = 'trial_id' and t.value = ?
         join tags s on s.run_uuid = m.run_uuid and s.key = 'study_id' and s.value = ?
@@ -267,13 +260,13 @@ def losses(source: Source, row: TrialRow) -> dict[str, np.ndarray]:
         ) as opened:
             found = opened.execute(query, (row.name, identity)).fetchall()
     except sqlite3.Error as error:
-        raise CannotMake(f"{database}: no losses can be read ({error})") from None
+        raise FigureUnavailable(f"{database}: no losses can be read ({error})") from None
     curves = {
         side: np.array(list({int(step): float(value) for key, step, value in found if key == f"loss/{side}"}.items()))
         for side in ("generator", "discriminator")
     }
     if not all(len(curve) for curve in curves.values()):
-        raise CannotMake(f"{database} has no losses of trial {row.name}")
+        raise FigureUnavailable(f"{database} has no losses of trial {row.name}")
     return curves
 
 
@@ -282,64 +275,3 @@ def _local_store(source: Source) -> Path | None:
     beside = source.folder.resolve().parent / "mlflow.db"
     named = Path(given.removeprefix("sqlite:///")) if given.startswith("sqlite:///") else None
     return next((path for path in (named, beside) if path is not None and path.is_file()), None)
-
-
-@dataclass(frozen=True)
-class Stage2:
-    """An enlarger for the chain.
-
-    Attributes
-    ----------
-    network : module
-        On the CPU.
-    model : ModelConfig
-        Its settings.
-    words : str
-        Where it comes from, a sentence.
-    source : Source or None
-        Its study, when it was given as one.
-    """
-
-    network: Any
-    model: ModelConfig
-    words: str
-    source: Source | None
-
-
-def find_stage2(given: str, results: Path) -> Stage2:
-    """Load a Stage-II given as a study or as a checkpoint.
-
-    Raises
-    ------
-    InputError
-        There is none, or it enlarges nothing.
-    """
-    from gan.training.checkpoint import CheckpointError, load_enlarger
-
-    folder = next((f for f in (Path(given), results / given) if (f / "study.yaml").is_file()), None)
-    source = read_source(folder) if folder else None
-    try:
-        if source is None:
-            path, words = _checkpoint_file(given), f"Stage-II: {Path(given).name}"
-        elif input_size(source.study.model) is None:
-            raise InputError(f"--stage2 {given}: a study of {source.study.model.family}, which enlarges nothing")
-        else:
-            path, epoch = source.checkpoint(source.leader)
-            words = f"Stage-II: {source.describe_trial(source.leader, epoch)[:-1]}"
-        network, model = load_enlarger(path)
-    except (CheckpointError, FieldError) as error:
-        raise InputError(f"--stage2: {error}") from None
-    except CannotMake as error:
-        raise InputError(f"--stage2 {given}: {error}") from None
-    return Stage2(network, model, f"{words}." if source else f"{words}, width {model.width}.", source)
-
-
-def _checkpoint_file(given: str) -> Path:
-    from study.results.models import ACCEPTED
-
-    path = Path(given)
-    if path.is_dir():
-        path = next((p for p in (path / "best/checkpoint.pt", path / "checkpoint.pt") if p.is_file()), path)
-    if not path.is_file():
-        raise InputError(f"--stage2 {given!r}: no such study or file; {ACCEPTED.split(', runs')[0]}")
-    return path

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from study.config.search_space import shown, shown_point
 from study.paper_figures.chain import chain_of, enlarger_of
-from study.paper_figures.data import CannotMake, Source, Stage2, drawn, one_factor, sheet_path, tiles
+from study.paper_figures.data import FigureUnavailable, Source, drawn, losses, one_factor, sheet_path, tiles
+from study.paper_figures.request import CaptionedFigure, FigureRequest
 from study.paper_figures.style import BLUE, CYCLE, GREEN, ORANGE, PURPLE, VERMILLION, Row, Run, grid_figure, loss_figure
 from study.results.trials import TrialRow
-from study.tasks.generation.galaxies import SYNTHETIC
 from study.tasks.generation.sampling import input_size
 
 COLUMNS = 8
@@ -21,47 +19,13 @@ PROGRESS_ROWS = 6
 RANDOM = "Galaxies are not chosen: they are the first of the trial's seed, and reference ones are random."
 
 
-@dataclass(frozen=True)
-class Made:
-    """A figure with its caption."""
-
-    figure: Any
-    caption: str
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What a figure may be made from.
-
-    Attributes
-    ----------
-    source : Source
-        The study.
-    stage2 : Stage2 or None
-        Enlarges its galaxies.
-    n : int
-        Galaxies to draw and compare where the study keeps none.
-    progress : callable
-        Called with (what, done, total).
-    """
-
-    source: Source
-    stage2: Stage2 | None
-    n: int
-    progress: Any
-
-
 def _real(source: Source, *, seed: int = 0, size: int | None = None) -> Row:
-    return Row(_name(source), source.real_sample(COLUMNS, size=size, seed=seed), GREEN)
+    return Row(source.name_of_real, source.real_sample(COLUMNS, size=size, seed=seed), GREEN)
 
 
-def _name(source: Source) -> str:
-    return "synthetic" if source.study.data.set == SYNTHETIC else "real"
-
-
-def real_and_generated(wish: Wish) -> Made:
+def real_and_generated(request: FigureRequest) -> CaptionedFigure:
     """Two rows of the best trial's galaxies above two rows of real ones."""
-    source = wish.source
+    source = request.source
     leader = source.leader
     evaluation, folder = source.judged(leader)
     size = source.study.data.image_size
@@ -71,42 +35,37 @@ def real_and_generated(wish: Wish) -> Made:
     real = source.real_sample(2 * COLUMNS)
     rows = [Row("generated", images[:COLUMNS], BLUE)]
     rows += [Row("generated", images[COLUMNS:], BLUE)] * (len(images) > COLUMNS)
-    rows += [Row(_name(source), part, GREEN) for part in (real[:COLUMNS], real[COLUMNS:])]
+    rows += [Row(source.name_of_real, part, GREEN) for part in (real[:COLUMNS], real[COLUMNS:])]
     caption = (
         f"Generated (blue) and real galaxies (green), {len(images)} and {len(real)}. "
         f"{source.describe_trial(leader, evaluation['epoch'])} {source.describe_data()} {RANDOM}"
     )
-    return Made(grid_figure(rows, title=f"Real and generated galaxies, {size} px"), caption)
+    return CaptionedFigure(grid_figure(rows, title=f"Real and generated galaxies, {size} px"), caption)
 
 
-def training_progress(wish: Wish) -> Made:
+def training_progress(request: FigureRequest) -> CaptionedFigure:
     """The same noise at epochs from the first evaluation to the last."""
-    source = wish.source
+    source = request.source
     leader = source.leader
     epochs = [e["epoch"] for e in leader.evaluations if sheet_path(leader, e["epoch"]).exists()]
     if len(epochs) < 2:
-        raise CannotMake(f"trial {leader.name} has one evaluation; it takes a study whose trials have two or more")
+        raise FigureUnavailable(
+            f"trial {leader.name} has one evaluation; it takes a study whose trials have two or more"
+        )
     chosen = sorted({epochs[round(i)] for i in np.linspace(0, len(epochs) - 1, PROGRESS_ROWS)})
     size, count = source.study.data.image_size, min(COLUMNS, source.study.objective.samples)
     rows = [Row(f"epoch {epoch}", tiles(sheet_path(leader, epoch), size, count), BLUE) for epoch in chosen]
-    where = "real galaxies enlarged" if enlarges_real(source) else "a column is one noise vector throughout"
+    where = "real galaxies enlarged" if source.enlarges_real else "a column is one noise vector throughout"
     caption = (
         f"Training: galaxies of one trial at epochs {', '.join(map(str, chosen))} (blue; {where}) and real ones "
         f"(green). {source.describe_trial(leader, epochs[-1])} {source.describe_data()} {RANDOM}"
     )
-    return Made(grid_figure([*rows, _real(source)], title=f"Training, {size} px"), caption)
+    return CaptionedFigure(grid_figure([*rows, _real(source)], title=f"Training, {size} px"), caption)
 
 
-def enlarges_real(source: Source) -> bool:
-    """Whether the study has no galaxies from noise: a Stage-II without a first stage."""
-    return input_size(source.study.model) is not None and source.study.objective.stage1 is None
-
-
-def training_losses(wish: Wish) -> Made:
+def training_losses(request: FigureRequest) -> CaptionedFigure:
     """Losses of the best trial, or of the best with and the best without dropout."""
-    from study.paper_figures.data import losses
-
-    source = wish.source
+    source = request.source
     leader = source.leader
     kinds: dict[bool, TrialRow] = {}
     for row in source.rows:
@@ -127,26 +86,26 @@ def training_losses(wish: Wish) -> Made:
         f"Losses of {which}, means over an epoch: the discriminator's is the sum over real and generated images, the "
         f"generator's {of_generator}. {' '.join(words)} {source.describe_data()}"
     )
-    return Made(loss_figure(runs, title="Losses of the two networks"), caption)
+    return CaptionedFigure(loss_figure(runs, title="Losses of the two networks"), caption)
 
 
-def kernel_size(wish: Wish) -> Made:
+def kernel_size(request: FigureRequest) -> CaptionedFigure:
     """F&M fig. 2."""
-    found = one_factor(wish.source, "model.kernel_size", (4, 6))
+    found = one_factor(request.source, "model.kernel_size", (4, 6))
     if not {4, 6} <= set(found):
-        raise CannotMake(
+        raise FigureUnavailable(
             "needs trials with model.kernel_size 4 and 6 that differ in nothing else: an ablation has them"
         )
     rows = [("K = 6", found[6], VERMILLION), ("K = 4", found[4], BLUE)]
-    return _trials(wish.source, rows, title="Kernel size of the strided convolutions", figure="2")
+    return _trials(request.source, rows, title="Kernel size of the strided convolutions", figure="2")
 
 
-def dropout_placement(wish: Wish) -> Made:
+def dropout_placement(request: FigureRequest) -> CaptionedFigure:
     """F&M fig. 3, with the baseline and real galaxies beside it."""
     wanted = ("generator", "discriminator", "both")
-    found = one_factor(wish.source, "train.dropout.placement", wanted)
+    found = one_factor(request.source, "train.dropout.placement", wanted)
     if not set(wanted) <= set(found):
-        raise CannotMake(
+        raise FigureUnavailable(
             "needs trials with train.dropout.placement generator, discriminator and both that differ in nothing else: "
             "an ablation has them"
         )
@@ -154,14 +113,14 @@ def dropout_placement(wish: Wish) -> Made:
     rows = [(label, found[key], color) for label, key, color in zip(labels, wanted, CYCLE[:3], strict=True)]
     if "none" in found:
         rows.append(("no dropout", found["none"], ORANGE))
-    return _trials(wish.source, rows, title="Placement of dropout", figure="3")
+    return _trials(request.source, rows, title="Placement of dropout", figure="3")
 
 
-def high_resolution(wish: Wish) -> Made:
+def high_resolution(request: FigureRequest) -> CaptionedFigure:
     """F&M fig. 4: a DCGAN straight to 128 px, with dropout to the end and with dropout removed."""
-    source = wish.source
+    source = request.source
     if source.study.data.image_size != 128 or input_size(source.study.model) is not None:
-        raise CannotMake("needs a study of a DCGAN at 128 px with dropout: search_spaces/dcgan128.yaml")
+        raise FigureUnavailable("needs a study of a DCGAN at 128 px with dropout: search_spaces/dcgan128.yaml")
     kept, removed = None, None
     for row in source.rows:
         dropout = source.configured(row)[1].dropout
@@ -180,7 +139,7 @@ def high_resolution(wish: Wish) -> Made:
         after = f"\nafter epoch {train.dropout.end_epoch}" if trial is removed else ""
         rows.append((f"{name}{after}\nD width {model.effective_discriminator_width}", trial, color))
     if not rows:
-        raise CannotMake(
+        raise FigureUnavailable(
             "needs trials that trained with dropout: search_spaces/dcgan128.yaml and its preset appendix_c"
         )
     lacking = (
@@ -191,7 +150,7 @@ def high_resolution(wish: Wish) -> Made:
 
 def _trials(
     source: Source, trials: Sequence[tuple[str, TrialRow, str]], *, title: str, figure: str | None, more: str = ""
-) -> Made:
+) -> CaptionedFigure:
     """One row for each trial, by its last evaluation, and one of real galaxies."""
     rows, words = [], []
     for label, row, color in trials:
@@ -204,10 +163,10 @@ def _trials(
     said = f"{more} " if more else ""
     caption = (
         f"{as_in}{len(rows[0].images)} galaxies a row. {source.describe_study()}. {' '.join(words)} {said}"
-        f"Last row (green): {_name(source)}. "
+        f"Last row (green): {source.name_of_real}. "
         f"{source.describe_data()} {RANDOM}"
     )
-    return Made(grid_figure(rows, title=title), caption)
+    return CaptionedFigure(grid_figure(rows, title=title), caption)
 
 
 def ablation_axes(source: Source) -> list[str]:
@@ -218,15 +177,15 @@ def ablation_axes(source: Source) -> list[str]:
     return [axis.name for axis in source.study.axes if axis.name not in known]
 
 
-def ablation_axis(wish: Wish, axis: str) -> Made:
+def ablation_axis(request: FigureRequest, axis: str) -> CaptionedFigure:
     """All levels of one axis of an ablation, and the baseline, of one seed."""
-    source = wish.source
+    source = request.source
     levels: dict[str, TrialRow] = {}
     seeds = sorted({row.seed for row in source.rows if row.role == axis})
     baselines = {row.seed: row for row in source.rows if row.role == "baseline"}
     seed = next((s for s in seeds if s in baselines), None)
     if seed is None:
-        raise CannotMake(f"no trial of {axis} and no baseline of its seed have drawn galaxies yet")
+        raise FigureUnavailable(f"no trial of {axis} and no baseline of its seed have drawn galaxies yet")
     for row in sorted(source.rows, key=lambda r: r.name):
         if row.role == axis and row.seed == seed:
             levels.setdefault(shown_point(row.point), row)
@@ -247,22 +206,22 @@ def _broken(text: str) -> str:
     return "\n".join(names)
 
 
-def enlarged(wish: Wish) -> Made:
+def enlarged(request: FigureRequest) -> CaptionedFigure:
     """F&M fig. 5: real galaxies at both sizes, enlarged by interpolation and by Stage-II."""
     from PIL import Image
 
     from gan.sample import enlarge
 
-    stage2 = enlarger_of(wish.source, wish.stage2)
+    stage2 = enlarger_of(request.source, request.stage2)
     small_side, side = input_size(stage2.model), stage2.model.image_size
-    source = wish.source if wish.source.has_sizes(small_side, side) else stage2.source
+    source = request.source if request.source.has_sizes(small_side, side) else stage2.source
     if source is None or not source.has_sizes(small_side, side):
-        raise CannotMake(f"needs a galaxy set with {small_side} px and {side} px images of the same galaxies")
+        raise FigureUnavailable(f"needs a galaxy set with {small_side} px and {side} px images of the same galaxies")
     small, large = (source.real_sample(COLUMNS, size=size) for size in (small_side, side))
     bicubic = np.stack([np.asarray(Image.fromarray(i).resize((side, side), Image.Resampling.BICUBIC)) for i in small])
     rows = [
-        Row(f"{_name(source)},\n{small_side} px", small, VERMILLION),
-        Row(f"{_name(source)},\n{side} px", large, BLUE),
+        Row(f"{source.name_of_real},\n{small_side} px", small, VERMILLION),
+        Row(f"{source.name_of_real},\n{side} px", large, BLUE),
         Row(f"{small_side} px enlarged,\nbicubic", bicubic, GREEN),
         Row(f"{small_side} px enlarged,\nStage-II", enlarge(stage2.network, small), PURPLE),
     ]
@@ -271,14 +230,14 @@ def enlarged(wish: Wish) -> Made:
         f"(vermillion) and at {side} px (blue), the {small_side} px ones enlarged by bicubic interpolation (green) and "
         f"by Stage-II (purple). {stage2.words} {source.describe_data()} Galaxies of the reference, taken at random."
     )
-    return Made(grid_figure(rows, title=f"Real galaxies enlarged from {small_side} to {side} px"), caption)
+    return CaptionedFigure(grid_figure(rows, title=f"Real galaxies enlarged from {small_side} to {side} px"), caption)
 
 
-def chain_samples(wish: Wish) -> Made:
+def chain_samples(request: FigureRequest) -> CaptionedFigure:
     """F&M fig. 6, each galaxy with the small one that it was enlarged from."""
     from gan.sample import sample
 
-    chain = chain_of(wish.source, wish.stage2)
+    chain = chain_of(request.source, request.stage2)
     count = 2 * COLUMNS
     small, large = (sample(net, count, seed=chain.seed) for net in (chain.network.stage1, chain.network))
     low, high = small.shape[1], large.shape[1]
@@ -289,6 +248,6 @@ def chain_samples(wish: Wish) -> Made:
     caption = (
         f"As figure 6 of Fussell & Moews (2019), but galaxies are not chosen: the first {count} of seed {chain.seed}, "
         f"at {low} px by the DCGAN (orange) and below each the same galaxy at {high} px by Stage-II (blue). "
-        f"{chain.words} {wish.source.describe_data()}"
+        f"{chain.words} {request.source.describe_data()}"
     )
-    return Made(grid_figure(rows, title=f"Galaxies of the chain, {low} to {high} px"), caption)
+    return CaptionedFigure(grid_figure(rows, title=f"Galaxies of the chain, {low} to {high} px"), caption)

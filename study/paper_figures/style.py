@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from common.atomic import atomic_path
+
 VERMILLION, BLUE, GREEN, PURPLE, ORANGE, GREY = "#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#6e6e6e"
 """The palette of Okabe & Ito (2008); real galaxies are green, as in the paper's grids."""
 CYCLE = (VERMILLION, BLUE, PURPLE, ORANGE, "#56b4e9", "#000000")
@@ -145,13 +147,8 @@ def loss_figure(runs: Sequence[Run], *, title: str) -> Any:
 
 def write_figure(figure: Any, caption: str, path: Path) -> None:
     """Write a figure with its caption underneath, whole or not at all; the kind is that of the suffix."""
-    from common.atomic import atomically
-
     width, height = figure.get_size_inches()
     wrapped = textwrap.fill(caption, width=int(width * 15.6))
     figure.text(0.004, -0.12 / height, wrapped, fontsize=CAPTION_SIZE, color=MUTED, va="top", linespacing=1.35)
-    kind = path.suffix.removeprefix(".")
-    atomically(
-        path,
-        lambda partial: figure.savefig(partial, format=kind, dpi=DPI, bbox_inches="tight", pad_inches=0.12),
-    )
+    with atomic_path(path) as partial:
+        figure.savefig(partial, dpi=DPI, bbox_inches="tight", pad_inches=0.12)

@@ -3,171 +3,181 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
-from html import escape
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from study.config.search_space import shown
 from study.config.study import METRICS
-from study.reporting.charts import effect_chart
 from study.reporting.data import Judged, ReportData
-from study.reporting.labels import NAMES, data_uri, effective, file_uri, png_uri, trial_title, words_of
-from study.results.ablation import explanation
+from study.reporting.labels import effective, trial_title, words_of
+from study.reporting.render import data_uri, file_uri, png_uri
+from study.reporting.tables import Cell, Line, Table
+from study.results.history import judged
 
-GROUPS = (
-    ("Shapes: KS, a galaxy without a fit counting as a value below all others", "ks/"),
-    ("The paper's version: KS of fitted galaxies only", "ks_dropped/"),
-    ("Angle on its circle: Kuiper", "kuiper/"),
-    ("Wasserstein-1 in units of the real spread", "wasserstein/"),
-)
-"""Distances by kind: heading and beginning of their MLflow names."""
+NAMES = {
+    "ks_mean": "mean of four",
+    "ellipticity": "ellipticity",
+    "position_angle": "position angle",
+    "position_angle_elongated": "position angle, ellipticity > 0.1",
+    "flux": "flux",
+    "semi_major_axis": "semi-major axis",
+    "color_rg": "color r/g",
+    "color_gb": "color g/b",
+}
 
 
-def ablation_part(data: ReportData) -> str:
-    """Paired effects beside the paper's verdicts; empty for other samplers."""
+def effects_table(data: ReportData) -> Table | None:
+    """Return paired effects beside the paper's verdicts; None for samplers other than `ablation`."""
     if not data.levels:
-        return ""
-    metric = METRICS[data.study.objective.metrics[0]]
-    effects = [
-        (level.label, level.main.differences, level.main.mean, level.main.half_width, level.main.verdict)
-        for level in data.levels
-    ]
-    noise = max((level.main.noise for level in data.levels), default=0.0)
-    chart = effect_chart(effects, metric=metric, noise=noise)
-    properties = [effect.metric for effect in data.levels[0].effects[1:]]
-    heads = ["factor", "seeds", metric, *(NAMES.get(p.removeprefix("ks/"), p) for p in properties), "the paper saw", ""]
+        return None
+    properties = [effect.metric.removeprefix("ks/") for effect in data.levels[0].effects[1:]]
+    heads = ["factor", "seeds", METRICS[data.study.objective.metrics[0]], *(NAMES.get(p, p) for p in properties)]
     lines = []
     for level in data.levels:
         main = level.main
-        mark = "" if level.rankable else " !"
-        cells = [f"<td>{escape(level.label)}</td><td class='n'>{main.pairs}/{level.asked}</td>"]
-        cells.append(f"<td class='{main.verdict.split()[0]}'>{escape(main.in_words())}{mark}</td>")
+        cells = [Cell(level.label), Cell(f"{main.pairs}/{level.asked}", css="n")]
+        cells.append(Cell(main.in_words() + ("" if level.rankable else " !"), css=main.verdict.split()[0]))
         for effect in level.effects[1:]:
-            clear = effect.verdict in ("worse", "better")
             text = f"{effect.mean:+.3f}" if effect.pairs else "–"
-            cells.append(f"<td class='n {effect.verdict.split()[0]}'>{text}{'*' if clear else ''}</td>")
-        cells.append(f"<td>{escape(level.paper.words) if level.paper else '–'}</td><td>{escape(level.agreement)}</td>")
-        lines.append(f"<tr>{''.join(cells)}</tr>")
-    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
-    said = "".join(f"<li>{escape(text)}</li>" for text in explanation(data.study, data.levels))
-    return (
-        f"<figure>{chart}<figcaption>Filled: mean over seeds, with its 95% interval; hollow: single seeds; grey band: "
-        "the noise of drawing galaxies.</figcaption></figure>"
-        f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
-        f"<ul class='notes'>{said}</ul><p class='caption'>The paper: Fussell &amp; Moews (2019), sec. 3.2, by eye.</p>"
-    )
+            mark = "*" if effect.verdict in ("worse", "better") else ""
+            cells.append(Cell(text + mark, css=f"n {effect.verdict.split()[0]}"))
+        cells += [Cell(level.paper.words if level.paper else "–"), Cell(level.agreement)]
+        lines.append(Line(cells))
+    return Table([Cell(head) for head in (*heads, "the paper saw", "")], lines)
 
 
-def best_part(data: ReportData) -> str:
-    """Settings, galaxies and histograms of the best trial."""
-    if not data.rows or data.rows[0].best is None:
-        return ""
-    row = data.rows[0]
-    judged = next((j for j in data.judged if j.row is row), None)
-    settings = "".join(
-        f"<tr><th>{escape(words_of(path))}</th><td>{escape(shown(effective(data, row, path)))}</td></tr>"
-        for path in data.paths
-    )
-    epoch = judged.epoch if judged else row.best["epoch"] if row.best else 0
-    folder = judged.folder if judged else row.folder / "evaluations" / f"epoch-{epoch:05d}"
+@dataclass(frozen=True)
+class Best:
+    """The best trial.
+
+    Attributes
+    ----------
+    settings : list of (str, str)
+        Names and values.
+    pictures : list of (str, str)
+        Galaxies as data URIs, with a caption each.
+    histograms : str or None
+        Of the four properties, a data URI.
+    """
+
+    settings: list[tuple[str, str]]
+    pictures: list[tuple[str, str]]
+    histograms: str | None
+
+
+def best_trial(data: ReportData) -> Best | None:
+    """Return settings, galaxies and histograms of the best trial; None before the first evaluation."""
+    found = judged(data.rows[0], data.folder) if data.rows else None
+    if found is None:
+        return None
+    row, (evaluation, folder) = data.rows[0], found
+    settings = [("trial", trial_title(row))]
+    settings += [(words_of(path), shown(effective(data, row, path))) for path in data.paths]
     pictures = []
     generated = file_uri(folder / "samples.png")
     if generated:
-        pictures.append((generated, f"Generated: trial {row.name}, epoch {epoch}, not selected"))
+        pictures.append((generated, f"Generated: trial {row.name}, epoch {evaluation['epoch']}, not selected."))
     if data.reference_images is not None:
         from eval.plots.distributions import contact_sheet
 
         sheet = contact_sheet(data.reference_images, columns=8)
         what = "Synthetic galaxies of the reference" if data.study.data.set == "synthetic" else "Reference galaxies"
-        pictures.append((png_uri(sheet), f"{what}, not selected"))
-    grid = "".join(
-        f"<figure><img src='{uri}' alt='{escape(text)}'><figcaption>{escape(text)}.</figcaption></figure>"
-        for uri, text in pictures
-    )
-    return (
-        f"<table class='facts'><tr><th>trial</th><td>{escape(trial_title(row))}</td></tr>{settings}</table>"
-        f"<div class='pair'>{grid}</div>{_histograms(data, judged)}"
-    )
+        pictures.append((png_uri(sheet), f"{what}, not selected."))
+    compared = next((entry for entry in data.judged if entry.row is row), None)
+    return Best(settings, pictures, None if compared is None else _histograms(data, compared))
 
 
-def _histograms(data: ReportData, judged: Judged | None) -> str:
-    if judged is None:
-        return ""
-    from eval.catalogue import read_catalogue
+def _histograms(data: ReportData, found: Judged) -> str:
     from eval.plots.distributions import histogram_figure
 
-    real = read_catalogue(data.folder / "reference.parquet")
-    generated = read_catalogue(judged.folder / "generated.parquet")
-    title = f"Trial {judged.row.name}, epoch {judged.epoch}"
+    title = f"Trial {found.row.name}, epoch {found.epoch}"
     buffer = io.BytesIO()
-    histogram_figure(real, generated, judged.comparison, title=title).savefig(buffer, format="png", dpi=130)
-    return f"<figure><img src='{data_uri(buffer.getvalue())}' alt='histograms of four properties'></figure>"
+    figure = histogram_figure(data.reference, found.catalogue, found.comparison, title=title)
+    figure.savefig(buffer, format="png", dpi=130)
+    return data_uri(buffer.getvalue())
 
 
-def distances_part(data: ReportData) -> str:
-    """Every distance of the finalists beside its floor."""
+def compared(data: ReportData) -> str:
+    """Return what the distances are between, in words; empty where nothing was compared."""
     if not data.judged:
         return ""
     first = data.judged[0]
-    sizes = f"{first.comparison.n_real:,} real and {first.comparison.n_generated:,} generated galaxies"
     fresh = (
         "fresh galaxies, which chose neither trial nor epoch" if first.final else "the galaxies that chose the epoch"
     )
-    head = "".join(f"<th class='n'>{escape(j.row.name)} <small>epoch {j.epoch}</small></th>" for j in data.judged)
+    sizes = f"{first.comparison.n_real:,} real and {first.comparison.n_generated:,} generated galaxies"
+    return f"{sizes}; {fresh}"
+
+
+def distances_table(data: ReportData) -> Table | None:
+    """Return every distance of the finalists beside its floor; None where nothing was compared."""
+    if not data.judged:
+        return None
+    found, first = data.judged, data.judged[0].comparison
+    heads = [Cell("distance"), Cell("floor", css="n")]
+    heads += [Cell(entry.row.name, css="n", small=f"epoch {entry.epoch}") for entry in found]
     lines = []
-    for title, names in _rows_of(data.judged):
-        lines.append(f"<tr class='group'><th colspan='{2 + len(data.judged)}'>{escape(title)}</th></tr>")
-        for label, floor, bound, values in names:
-            cells = "".join(_distance_cell(value, floor, bound) for value in values)
-            text = f"{floor:.3f}" if floor is not None else "–"
-            lines.append(f"<tr><td>{escape(label)}</td><td class='n'>{text}</td>{cells}</tr>")
-    shares = "".join(
-        f"<td class='n'>{j.comparison.failed['generated']:.1%}{'' if j.comparison.rankable else ' !'}</td>"
-        for j in data.judged
-    )
-    lines.append(
-        f"<tr class='group'><th colspan='{2 + len(data.judged)}'>Galaxies without a fit (real: the floor)</th></tr>"
-    )
-    lines.append(f"<tr><td>share</td><td class='n'>{first.comparison.failed['real']:.1%}</td>{shares}</tr>")
-    return (
-        f"<p>{escape(sizes)}; {escape(fresh)}. The floor is what two samples of real galaxies of these sizes give; the "
-        "small figures are multiples of it.</p><div class='wide'><table class='distances'><thead><tr><th>distance</th>"
-        f"<th class='n'>floor</th>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
-    )
+    for title, distances in _groups(found):
+        if distances:
+            lines.append(Line([Cell(title)], "group"))
+            lines += [_line(distance) for distance in distances]
+    lines.append(Line([Cell("Galaxies without a fit (real: the floor)")], "group"))
+    shares = [Cell("share"), Cell(f"{first.failed['real']:.1%}", css="n")]
+    for entry in found:
+        mark = "" if entry.comparison.rankable else " !"
+        shares.append(Cell(f"{entry.comparison.failed['generated']:.1%}{mark}", css="n"))
+    return Table(heads, [*lines, Line(shares)])
 
 
-Line = tuple[str, float | None, float | None, list[float | None]]
+@dataclass(frozen=True)
+class _Distance:
+    """One distance: label, floor, the value up to which it is near the floor, value of each judged trial."""
+
+    label: str
+    floor: float
+    near: float
+    values: Sequence[float | None]
 
 
-def _rows_of(judged: Sequence[Judged]) -> Iterable[tuple[str, list[Line]]]:
-    """Groups of distances: label, floor, 95% of the floor, value of each judged trial."""
-    first = judged[0].comparison
-    metrics = [j.comparison.metrics() for j in judged]
+def _groups(found: Sequence[Judged]) -> list[tuple[str, list[_Distance]]]:
+    """Distances that have a floor, by kind."""
+    first = found[0].comparison
+    metrics = [entry.comparison.metrics() for entry in found]
 
-    def line(key: str, floor: float | None, bound: float | None = None) -> Line:
-        name = key.partition("/")[2] or key
-        return NAMES.get(name, name), floor, bound, [m.get(key) for m in metrics]
+    def distances(prefix: str, floor: Callable[[str], float | None], bound: float | None = None) -> list[_Distance]:
+        keys = [key for key in metrics[0] if key.startswith(prefix)]
+        return [
+            _Distance(NAMES.get(name, name), mean, bound or 1.5 * mean, [values.get(key) for values in metrics])
+            for key in keys
+            if (mean := floor(key)) is not None
+            for name in (key.rpartition("/")[2],)
+        ]
 
-    for title, prefix in GROUPS:
-        keys = [key for key in metrics[0] if key.startswith(prefix) and "color" not in key]
-        floor = (lambda key: first.floor) if prefix == "ks/" else first.floors.get
-        bound = first.floor_95 if prefix == "ks/" else None
-        lines = [line(key, floor(key), bound) for key in keys]
-        if prefix == "ks/":
-            lines.insert(0, line("ks_mean", first.floor_split or first.floor, first.floor_95))
-        yield title, [entry for entry in lines if entry[1] is not None]
-    energy = line("energy", first.energy_floor, first.energy_floor_95)
-    yield "All shapes at once", [("energy distance in 5 dimensions", *energy[1:])]
-    unseen = [line(key, first.floors.get(key)) for key in metrics[0] if key.startswith("ks/color")]
-    if judged[0].spectrum_floor is not None:
-        spectra = [j.spectrum for j in judged]
-        unseen.append(("mean power spectrum [dex]", judged[0].spectrum_floor, None, spectra))
-    if unseen:
-        yield "What shapes do not see", [entry for entry in unseen if entry[1] is not None]
+    ks = distances("ks/", lambda key: None if "color" in key else first.floor, first.floor_95)
+    mean = distances("ks_mean", lambda key: first.floor_split or first.floor, first.floor_95)
+    energy = distances("energy", lambda key: first.energy_floor if key == "energy" else None, first.energy_floor_95)
+    unseen = distances("ks/color", first.floors.get)
+    floor = found[0].spectrum_floor
+    if floor is not None:
+        spectra = [entry.spectrum for entry in found]
+        unseen.append(_Distance("mean power spectrum [dex]", floor, 1.5 * floor, spectra))
+    return [
+        ("Shapes: KS, a galaxy without a fit counting as a value below all others", mean + ks),
+        ("The paper's version: KS of fitted galaxies only", distances("ks_dropped/", first.floors.get)),
+        ("Angle on its circle: Kuiper", distances("kuiper/", first.floors.get)),
+        ("Wasserstein-1 in units of the real spread", distances("wasserstein/", first.floors.get)),
+        ("All shapes at once", energy),
+        ("What shapes do not see", unseen),
+    ]
 
 
-def _distance_cell(value: float | None, floor: float | None, bound: float | None) -> str:
-    if value is None:
-        return "<td class='n'>–</td>"
-    times = f" <small>{value / floor:.1f}×</small>" if floor else ""
-    near = " near" if value <= (bound or (1.5 * floor if floor else -1)) else ""
-    return f"<td class='n{near}'>{value:.3f}{times}</td>"
+def _line(distance: _Distance) -> Line:
+    cells = [Cell(distance.label), Cell(f"{distance.floor:.3f}", css="n")]
+    for value in distance.values:
+        if value is None:
+            cells.append(Cell("–", css="n"))
+            continue
+        near = " near" if value <= distance.near else ""
+        times = f"{value / distance.floor:.1f}×" if distance.floor else ""
+        cells.append(Cell(f"{value:.3f}", css=f"n{near}", small=times))
+    return Line(cells)

@@ -1,20 +1,44 @@
 """Charts of a report as inline SVG: sharp at any size, no script, each mark with its numbers as a tooltip.
 
 Colours are from the palette of Okabe & Ito (2008), as in `eval.plots.distributions`; what matters is never told by
-colour alone.
+colour alone. One unit of a chart is one pixel of the page.
 """
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+from typing import Any, Literal
+from xml.etree import ElementTree
+
+import matplotlib
+import numpy as np
+from markupsafe import Markup
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullLocator
+
+from study.results.ablation import Level
 
 BEST, BASELINE, OTHER, STOPPED, ALERT = "#0072b2", "#222222", "#8a95a1", "#c3cad2", "#d55e00"
-FLOOR = "#e3ebe4"
+INK, MUTED, RULE, RUNG, RUNG_NAME = "#1f2430", "#667080", "#e4e7eb", "#b9a2c9", "#7d5f93"
+FLOOR_BAND, FLOOR_LINE, FLOOR_NAME, NOISE = "#e3ebe4", "#009e73", "#00734f", "#eceff2"
 NAME_HEIGHT = 14.0
-INK, MUTED, RULE = "#1f2430", "#667080", "#e4e7eb"
+MOST_NAMED, MOST_MARKED = 10, 100
+"""Curves above which only the best and the baseline are named, and have a mark at every evaluation."""
+
+Kind = Literal["best", "baseline", "other", "stopped"]
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What two samples of real galaxies differ by: the mean, and the value that 95% stay below."""
+
+    mean: float
+    bound: float | None
 
 
 @dataclass(frozen=True)
@@ -26,7 +50,7 @@ class Curve:
     name, label : str
         Short name at the line's end, and what its tooltip says.
     points : sequence of (float, float)
-        Epoch and objective.
+        Epoch and objective, at least one.
     kind : {"best", "baseline", "other", "stopped"}
         How it is drawn.
     """
@@ -34,7 +58,7 @@ class Curve:
     name: str
     label: str
     points: Sequence[tuple[float, float]]
-    kind: str
+    kind: Kind
 
 
 @dataclass(frozen=True)
@@ -44,271 +68,264 @@ class Dot:
     x: float
     y: float
     label: str
-    kind: str
+    kind: Kind
 
 
-class _Frame:
-    """A plotting area with linear axes: data to pixels."""
+class _Chart:
+    """A figure with one set of axes whose marks have tooltips.
 
-    def __init__(
-        self, width: float, height: float, x: tuple[float, float], y: tuple[float, float],
-        margin: tuple[float, float, float, float], log_x: bool = False,
-    ):  # fmt: skip
-        self.width, self.height, self.log_x = width, height, log_x
-        self.top, self.right, self.bottom, self.left = margin
-        self.x_range, self.y_range = tuple(math.log10(v) for v in x) if log_x else x, y
+    Parameters
+    ----------
+    width, height : float
+        In pixels.
+    margin : (float, float, float, float)
+        Above, right, below and left of the axes, in pixels.
+    """
 
-    def x(self, value: float) -> float:
-        value = math.log10(value) if self.log_x else value
-        low, high = self.x_range
-        return self.left + (self.width - self.left - self.right) * (value - low) / (high - low or 1)
+    def __init__(self, width: float, height: float, margin: tuple[float, float, float, float]):
+        top, right, bottom, left = margin
+        self.inner = (width - left - right, height - top - bottom)
+        self.figure = Figure(figsize=(width / 72, height / 72))
+        self.figure.patch.set_visible(False)
+        frame = (left / width, bottom / height, self.inner[0] / width, self.inner[1] / height)
+        self.axes = self.figure.add_axes(frame, facecolor="none")
+        self.axes.spines[:].set_visible(False)
+        self.axes.tick_params(length=0, labelsize=13, labelcolor=MUTED, pad=8)
+        self._tips: list[tuple[str, Sequence[str]]] = []
 
-    def y(self, value: float) -> float:
-        low, high = self.y_range
-        value = min(max(value, low), high)
-        return self.height - self.bottom - (self.height - self.top - self.bottom) * (value - low) / (high - low or 1)
+    def tip(self, artist: Artist, *labels: str, name: str = "mark") -> None:
+        """Give an artist a tooltip and a CSS class, or each mark of a scatter its own tooltip."""
+        artist.set_gid(f"tip-{len(self._tips)}")
+        self._tips.append((name, labels))
 
-    def open(self, title: str) -> str:
-        return (
-            f'<svg viewBox="0 0 {self.width:g} {self.height:g}" role="img" aria-label="{escape(title)}" '
-            f'xmlns="http://www.w3.org/2000/svg">'
-        )
+    def text(self, place: tuple[float, float], text: str, *, dx: float = 0, dy: float = 0, **style: Any) -> None:
+        """Write beside a place of the axes; `dx` and `dy` in pixels."""
+        look: dict[str, Any] = {"fontsize": 13, "color": MUTED, "va": "center"} | style
+        self.axes.annotate(text, place, (dx, dy), textcoords="offset points", annotation_clip=False, **look)
 
-    def y_axis(self, label: str) -> str:
-        parts = []
-        for tick in ticks(*self.y_range, most=5):
-            at = self.y(tick)
-            parts.append(_line(self.left, at, self.width - self.right, at, RULE))
-            parts.append(_text(self.left - 8, at + 4, _number(tick), "end"))
-        if label:
-            parts.append(_text(self.left - 8, self.top - 10, label, "start", INK, dx=-(self.left - 10)))
-        return "".join(parts)
-
-    def floor_band(self, floor: float | None, floor_95: float | None) -> str:
-        """Where real galaxies lie from real ones: up to the 95% point, the mean as a line."""
+    def floor_band(self, floor: Floor | None) -> None:
+        """Show where real galaxies lie from real ones: up to the 95% point, the mean as a line."""
         if floor is None:
-            return ""
-        top, bottom = self.y(floor_95 or floor), self.y(0)
-        wide = self.width - self.left - self.right
-        title = f"noise floor {floor:.3f}" + (f", 95% below {floor_95:.3f}" if floor_95 else "")
-        return (
-            f'<g><title>{title}</title><rect x="{self.left:g}" y="{top:.1f}" width="{wide:g}" '
-            f'height="{bottom - top:.1f}" fill="{FLOOR}"/>'
-            + _line(self.left, self.y(floor), self.width - self.right, self.y(floor), "#009e73", dash="2 3", width=1.2)
-            + "</g>"
-        )
+            return
+        band = self.axes.axhspan(0, floor.bound or floor.mean, color=FLOOR_BAND, linewidth=0, zorder=0)
+        self.tip(band, f"noise floor {floor.mean:.3f}" + (f", 95% below {floor.bound:.3f}" if floor.bound else ""))
+        self.axes.axhline(floor.mean, color=FLOOR_LINE, linestyle=(0, (2, 3)), linewidth=1.2, zorder=1)
 
+    def svg(self, title: str) -> Markup:
+        """Return the chart as an element of a page, without anything to load and without names that could clash."""
+        for artist in self.figure.findobj():
+            artist.set_clip_on(False)
+            if isinstance(artist, Text):
+                artist.set_parse_math(False)
+        buffer = io.StringIO()
+        settings: dict[Any, Any] = {
+            "svg.fonttype": "none",
+            "svg.hashsalt": "report",
+            "font.sans-serif": ["DejaVu Sans"],
+        }
+        with matplotlib.rc_context(settings):
+            nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+            self.figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+        root = ElementTree.fromstring(buffer.getvalue())
+        for element in root.iter():
+            element.tag = element.tag.partition("}")[2]
+            element.text = (element.text or "").strip()
+            element.tail = ""
+            element.attrib = {
+                name.replace("{http://www.w3.org/1999/xlink}", "xlink:"): value for name, value in element.items()
+            }
+        root.remove(root[0])  # a style of all elements, which would be that of the whole page
+        self._name(root)
+        root.attrib = {"viewBox": root.attrib["viewBox"], "role": "img", "aria-label": title}
+        return Markup(ElementTree.tostring(root, encoding="unicode"))
 
-def ticks(low: float, high: float, *, most: int) -> list[float]:
-    """Round numbers between two bounds, at most `most` + 1 of them."""
-    if not high > low:
-        return [low]
-    raw = (high - low) / most
-    scale = 10.0 ** math.floor(math.log10(raw))
-    step = next(s * scale for s in (1, 2, 2.5, 5, 10) if s * scale >= raw * (1 - 1e-9))
-    first = math.ceil(low / step - 1e-9)
-    return [round(k * step, 12) for k in range(first, math.floor(high / step + 1e-9) + 1)]
+    def _name(self, root: ElementTree.Element) -> None:
+        """Put the tooltips in, and take away every name that nothing refers to."""
+        referred = {element.get("xlink:href", "")[1:] for element in root.iter("use")}
+        tips = {f"tip-{number}": tip for number, tip in enumerate(self._tips)}
+        for element in root.iter():
+            identity = element.get("id", "")
+            if identity in tips:
+                name, labels = tips[identity]
+                element.attrib = {"class": name}
+                marks = [element] if len(labels) == 1 else list(element.iter("use"))
+                for mark, label in zip(marks, labels, strict=True):
+                    told = ElementTree.Element("title")
+                    told.text = label
+                    mark.insert(0, told)
+            elif identity not in referred:
+                element.attrib.pop("id", None)
 
 
 def objective_chart(
-    curves: Sequence[Curve], *, metric: str, epochs: int, floor: float | None, floor_95: float | None,
-    rungs: Sequence[int],
-) -> str:  # fmt: skip
-    """Objective against epoch, all trials, with rungs and the floor."""
+    curves: Sequence[Curve], *, metric: str, epochs: int, floor: Floor | None, rungs: Sequence[int]
+) -> Markup:
+    """Return the objective against epoch, all trials, with rungs and the floor."""
     values = [y for curve in curves for _, y in curve.points]
-    top = max([*values, (floor_95 or 0.0) * 1.3, 1e-3]) * 1.04
-    frame = _Frame(1040, 400, (0, epochs), (0, top), (34, 70, 44, 56))
-    parts = [frame.open(f"{metric} against epoch"), frame.floor_band(floor, floor_95), frame.y_axis(metric)]
-    for tick in ticks(0, epochs, most=8):
-        if tick == int(tick):
-            parts.append(_text(frame.x(tick), frame.height - frame.bottom + 20, _number(tick), "middle"))
-    parts.append(_text((frame.left + frame.width - frame.right) / 2, frame.height - 4, "epoch", "middle", INK))
-    for rung in rungs:
-        at = frame.x(rung)
-        parts.append(_line(at, frame.top, at, frame.height - frame.bottom, "#b9a2c9", dash="4 4"))
-        parts.append(_text(at, frame.top - 6, f"rung {rung}", "middle", "#7d5f93"))
-    order = {"stopped": 0, "other": 1, "baseline": 2, "best": 3}
-    shown = [c for c in sorted(curves, key=lambda c: order[c.kind]) if c.points]
-    parts += [_curve(frame, curve) for curve in shown]
-    named = [c for c in shown if len(curves) <= 10 or c.kind in ("best", "baseline")]
-    parts += _end_names(frame, named)
+    top = max([*values, (floor.bound or 0.0) * 1.3 if floor else 0.0, 1e-3]) * 1.04
+    chart = _Chart(1040, 400, (34, 70, 44, 56))
+    axes = chart.axes
+    axes.set(xlim=(0, epochs), ylim=(0, top))
+    axes.set_xlabel("epoch", fontsize=13, color=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    _value_axis(chart)
+    chart.text((0, 1), metric, dx=-46, dy=10, xycoords="axes fraction", color=INK, va="baseline")
+    chart.floor_band(floor)
     if floor is not None:
-        parts.append(_text(frame.width - frame.right + 6, frame.y(floor) + 4, "floor", "start", "#00734f"))
-    return "".join([*parts, "</svg>"])
+        chart.text((epochs, floor.mean), "floor", dx=6, color=FLOOR_NAME)
+    for rung in rungs:
+        axes.axvline(rung, color=RUNG, linestyle=(0, (4, 4)), linewidth=1, zorder=1)
+        chart.text((rung, top), f"rung {rung}", dy=6, ha="center", va="baseline", color=RUNG_NAME)
+    order = ("stopped", "other", "baseline", "best")
+    for curve in sorted(curves, key=lambda c: order.index(c.kind)):
+        _draw_curve(chart, curve, marked=len(curves) <= MOST_MARKED or curve.kind in ("best", "baseline"))
+    named = [c for c in curves if len(curves) <= MOST_NAMED or c.kind in ("best", "baseline")]
+    _name_ends(chart, named, step=NAME_HEIGHT * top / chart.inner[1])
+    return chart.svg(f"{metric} against epoch")
 
 
-def _curve(frame: _Frame, curve: Curve) -> str:
+def _value_axis(chart: _Chart) -> None:
+    axis = chart.axes.yaxis
+    axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axis.set_major_formatter(FormatStrFormatter("%g"))
+    axis.grid(True, color=RULE, linewidth=1)
+    chart.axes.set_axisbelow(True)
+
+
+def _draw_curve(chart: _Chart, curve: Curve, *, marked: bool) -> None:
     colour, width, dash = _style(curve.kind)
-    places = [(frame.x(x), frame.y(y)) for x, y in curve.points]
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    radius = 2.6 if curve.kind == "best" else 1.8
-    marks = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{colour}"/>' for x, y in places)
-    end = _cross(*places[-1], OTHER) if curve.kind == "stopped" else ""
-    return (
-        f'<g class="curve"><title>{escape(curve.label)}</title><polyline points="{line}" fill="none" stroke="{colour}" '
-        f'stroke-width="{width}" stroke-linejoin="round"{dash}/>{marks}{end}</g>'
+    x, y = zip(*curve.points, strict=True)
+    marker = "o" if marked or len(x) == 1 else ""
+    size = 5.2 if curve.kind == "best" else 3.6
+    (line,) = chart.axes.plot(
+        x, y, color=colour, linewidth=width, linestyle=dash, marker=marker, markersize=size, markeredgewidth=0, zorder=2
     )
+    chart.tip(line, curve.label, name="curve")
+    if curve.kind == "stopped":
+        chart.axes.plot(x[-1], y[-1], "x", color=OTHER, markersize=8, markeredgewidth=1.8, zorder=2)
 
 
-def _end_names(frame: _Frame, curves: Sequence[Curve]) -> list[str]:
-    """Names at the ends of curves, moved apart where curves end together."""
-    ends = sorted((frame.x(c.points[-1][0]), frame.y(c.points[-1][1]), n) for n, c in enumerate(curves))
-    parts, taken_x, lowest = [], -math.inf, -math.inf
-    for x, y, number in ends:
-        y = max(y, lowest + NAME_HEIGHT) if x == taken_x else y
-        taken_x, lowest = x, y
-        curve = curves[number]
+def _name_ends(chart: _Chart, curves: Sequence[Curve], *, step: float) -> None:
+    """Write names at the ends of curves, at least `step` apart where curves end together."""
+    taken: dict[float, float] = {}
+    for curve in sorted(curves, key=lambda c: c.points[-1], reverse=True):
+        x, y = curve.points[-1]
+        taken[x] = min(y, taken.get(x, math.inf) - step)
         colour = OTHER if curve.kind == "stopped" else _style(curve.kind)[0]
-        bold = ' font-weight="650"' if curve.kind == "best" else ""
-        parts.append(f'<text x="{x + 8:.1f}" y="{y + 4:.1f}" fill="{colour}"{bold}>{escape(curve.name)}</text>')
-    return parts
+        weight = "bold" if curve.kind == "best" else "normal"
+        chart.text((x, taken[x]), curve.name, dx=8, color=colour, fontweight=weight)
 
 
-def _style(kind: str) -> tuple[str, float, str]:
+def _style(kind: Kind) -> tuple[str, float, Any]:
     return {
-        "best": (BEST, 2.8, ""),
-        "baseline": (BASELINE, 2.0, ' stroke-dasharray="7 4"'),
-        "other": (OTHER, 1.3, ""),
-        "stopped": (STOPPED, 1.3, ""),
+        "best": (BEST, 2.8, "-"),
+        "baseline": (BASELINE, 2.0, (0, (3.5, 2))),
+        "other": (OTHER, 1.3, "-"),
+        "stopped": (STOPPED, 1.3, "-"),
     }[kind]
-
-
-def _cross(x: float, y: float, colour: str) -> str:
-    return f'<path d="M{x - 4:.1f} {y - 4:.1f}l8 8m0 -8l-8 8" stroke="{colour}" stroke-width="1.8" fill="none"/>'
 
 
 def scatter_chart(
     dots: Sequence[Dot], *, title: str, categories: Sequence[str] | None, bounds: tuple[float, float], log: bool,
-    top: float, floor: float | None, floor_95: float | None,
-) -> str:  # fmt: skip
-    """Objective against one axis; `categories` name the whole-numbered places of a choice."""
-    low, high = (-0.5, len(categories) - 0.5) if categories else bounds
-    if not categories and not log:
-        low, high = low - 0.03 * (high - low), high + 0.03 * (high - low)
-    frame = _Frame(340, 250, (low, high), (0, top), (14, 22, 36, 46), log_x=log and not categories)
-    parts = [frame.open(title), frame.floor_band(floor, floor_95), frame.y_axis("")]
-    below = frame.height - frame.bottom + 18
+    top: float, floor: Floor | None,
+) -> Markup:  # fmt: skip
+    """Return the objective against one axis; `categories` name the whole-numbered places of a choice."""
+    chart = _Chart(340, 250, (14, 22, 36, 46))
+    axes = chart.axes
+    low, high = bounds
     if categories:
-        parts += [
-            _text(frame.x(i), below, _shortened(name, len(categories)), "middle") for i, name in enumerate(categories)
-        ]
+        axes.set(xlim=(-0.5, len(categories) - 0.5))
+        axes.set_xticks(range(len(categories)), [_shortened(name, len(categories)) for name in categories])
+    elif log:
+        axes.set(xscale="log", xlim=bounds)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1,) if high >= 100 * low else (1, 2, 5), numticks=5))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     else:
-        marks = _decades(low, high) if log else ticks(low, high, most=4)
-        parts += [_text(frame.x(tick), below, _number(tick), "middle") for tick in marks]
-    for number, dot in enumerate(sorted(dots, key=lambda d: d.kind == "best")):
-        shift = ((number * 7) % 11 - 5) * 2.2 if categories else 0.0
-        parts.append(_dot(frame.x(dot.x) + shift, frame.y(dot.y), dot))
-    return "".join([*parts, "</svg>"])
+        room = 0.03 * (high - low) or 0.5
+        axes.set(xlim=(low - room, high + room))
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+        axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.set(ylim=(0, top))
+    _value_axis(chart)
+    chart.floor_band(floor)
+    # Dots of a category stand side by side, 2.2 px apart.
+    apart = 2.2 * len(categories) / chart.inner[0] if categories else 0.0
+    shifts = apart * ((7 * np.arange(len(dots))) % 11 - 5)
+    for kind, style in DOTS.items():
+        chosen = [
+            (dot.x + shift, dot.y, dot.label) for dot, shift in zip(dots, shifts, strict=True) if dot.kind == kind
+        ]
+        if chosen:
+            x, y, labels = zip(*chosen, strict=True)
+            chart.tip(axes.scatter(x, y, zorder=2, **style), *labels)
+    return chart.svg(title)
 
 
-def _decades(low: float, high: float) -> list[float]:
-    """Places of a log axis: 1, 2, 5 of each power of ten, thinned to at most five."""
-    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
-    for steps in ((1, 2, 5), (1, 3), (1,)):
-        found = [s * 10.0**k for k in powers for s in steps if low * 0.999 <= s * 10.0**k <= high * 1.001]
-        if len(found) <= 5:
-            return found or [low, high]
-    return [low, high]
+DOTS: dict[str, dict[str, Any]] = {
+    "stopped": {"s": 64, "facecolors": "white", "edgecolors": OTHER, "linewidths": 1.5},
+    "other": {"s": 70, "color": OTHER, "linewidths": 0},
+    "baseline": {"s": 81, "color": BASELINE, "linewidths": 0, "marker": "s"},
+    "best": {"s": 144, "color": BEST, "linewidths": 0},
+}
+"""How dots are drawn, the last on top; `s` is the square of the diameter in pixels."""
 
 
-def _dot(x: float, y: float, dot: Dot) -> str:
-    title = f"<title>{escape(dot.label)}</title>"
-    if dot.kind == "stopped":
-        return (
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="white" stroke="{OTHER}" stroke-width="1.5">{title}</circle>'
-        )
-    if dot.kind == "baseline":
-        return f'<rect x="{x - 4.5:.1f}" y="{y - 4.5:.1f}" width="9" height="9" fill="{BASELINE}">{title}</rect>'
-    colour, radius = (BEST, 6) if dot.kind == "best" else (OTHER, 4.2)
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{colour}">{title}</circle>'
+def bar_chart(shares: Sequence[tuple[str, float]], *, title: str) -> Markup:
+    """Return horizontal bars of shares of one, from top to bottom as given."""
+    chart = _Chart(720, 30 * len(shares) + 8, (4, 60, 4, 260))
+    axes = chart.axes
+    axes.set(xlim=(0, 1), ylim=(len(shares) - 0.5, -0.5), xticks=[])
+    axes.set_yticks(range(len(shares)), [name for name, _ in shares], color=INK)
+    bars = axes.barh(range(len(shares)), [max(share, 0.0) for _, share in shares], height=0.6, color=BEST)
+    for bar, (name, share) in zip(bars, shares, strict=True):
+        chart.tip(bar, f"{name}: {share:.1%}")
+        chart.text((bar.get_width(), bar.get_y() + 0.3), f"{share:.0%}", dx=8, color=INK)
+    return chart.svg(title)
 
 
-def bar_chart(shares: Sequence[tuple[str, float]], *, title: str) -> str:
-    """Horizontal bars of shares of one, largest first as given."""
-    height, left, width = 30, 260, 720
-    frame = _Frame(width, height * len(shares) + 8, (0, 1), (0, 1), (0, 60, 0, left))
-    parts = [frame.open(title)]
-    for row, (name, share) in enumerate(shares):
-        middle = 4 + height * (row + 0.5)
-        long = (width - left - 60) * max(share, 0.0)
-        parts.append(_text(left - 10, middle + 4, name, "end", INK))
-        parts.append(f'<rect x="{left}" y="{middle - 9:.1f}" width="{long:.1f}" height="18" rx="2" fill="{BEST}"/>')
-        parts.append(_text(left + long + 8, middle + 4, f"{share:.0%}", "start", INK))
-    return "".join([*parts, "</svg>"])
-
-
-def effect_chart(
-    effects: Sequence[tuple[str, Sequence[float], float, float | None, str]], *, metric: str, noise: float
-) -> str:
-    """Paired effects with their 95% intervals and each seed's difference; the grey band is the noise.
-
-    Parameters
-    ----------
-    effects : sequence of (label, differences, mean, half width or None, verdict)
-        From top to bottom; `half width` None for one seed.
-    metric : str
-        Named on the axis.
-    noise : float
-        Half width of the band around 0.
-    """
-    reach = [abs(d) for _, differences, *_ in effects for d in differences]
+def effect_chart(levels: Sequence[Level], *, metric: str) -> Markup:
+    """Return paired effects with their 95% intervals and each seed's difference; the grey band is the noise."""
+    noise = max((level.main.noise for level in levels), default=0.0)
+    reach = [abs(difference) for level in levels for difference in level.main.differences]
     # A wide interval is cut at the frame: with two seeds Student's t makes it 12.7 times the spread.
     limit = 1.25 * max([*reach, 2 * noise, 1e-3])
-    row_height, left = 34, 300
-    frame = _Frame(1040, row_height * len(effects) + 62, (-limit, limit), (0, 1), (10, 24, 52, left))
-    bottom = frame.height - frame.bottom
-    parts = [frame.open(f"paired effects on {metric}")]
+    chart = _Chart(1040, 34 * len(levels) + 62, (10, 24, 52, 300))
+    axes = chart.axes
+    axes.set(xlim=(-limit, limit), ylim=(len(levels) - 0.5, -0.5))
+    axes.set_yticks(range(len(levels)), [level.label for level in levels], color=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_formatter(lambda tick, _: f"{tick:+g}" if abs(tick) > 1e-12 else "0")
+    axes.xaxis.grid(True, color=RULE, linewidth=1)
+    axes.axvline(0, color=MUTED, linewidth=1, zorder=1)
+    axes.set_axisbelow(True)
     if noise:
-        band = frame.x(noise) - frame.x(-noise)
-        parts.append(
-            f'<rect x="{frame.x(-noise):.1f}" y="10" width="{band:.1f}" height="{bottom - 10:g}" fill="#eceff2"/>'
-        )
-    for tick in ticks(-limit, limit, most=6):
-        parts.append(_line(frame.x(tick), 10, frame.x(tick), bottom, MUTED if tick == 0 else RULE))
-        parts.append(_text(frame.x(tick), bottom + 18, "0" if tick == 0 else f"{tick:+g}", "middle"))
-    parts.append(_text(frame.x(-limit), bottom + 40, f"← better ({metric})", "start", INK))
-    parts.append(_text(frame.x(limit), bottom + 40, "worse →", "end", INK))
-    for row, effect in enumerate(effects):
-        parts.append(_effect(frame, 10 + row_height * (row + 0.5), limit, *effect))
-    return "".join([*parts, "</svg>"])
+        axes.axvspan(-noise, noise, color=NOISE, linewidth=0, zorder=0)
+    below: dict[str, Any] = {"xycoords": "axes fraction", "color": INK, "va": "baseline", "dy": -40}
+    chart.text((0, 0), f"← better ({metric})", ha="left", **below)
+    chart.text((1, 0), "worse →", ha="right", **below)
+    for row, level in enumerate(levels):
+        _draw_effect(chart, row, level, limit)
+    return chart.svg(f"paired effects on {metric}")
 
 
-def _effect(
-    frame: _Frame, y: float, limit: float, label: str, differences: Sequence[float], mean: float,
-    half: float | None, verdict: str,
-) -> str:  # fmt: skip
-    parts = [_text(frame.left - 14, y + 4, label, "end", INK)]
-    if not differences:
-        return "".join([*parts, _text(frame.x(0) + 10, y + 4, "not run", "start")])
-    colour = {"worse": ALERT, "better": BEST}.get(verdict, MUTED)
-    parts += [
-        f'<circle cx="{frame.x(d):.1f}" cy="{y:.1f}" r="3" fill="none" stroke="{colour}" stroke-width="1.2"/>'
-        for d in differences
-    ]
-    if half is not None:
-        low, high = (min(max(v, -limit), limit) for v in (mean - half, mean + half))
-        parts.append(_line(frame.x(low), y, frame.x(high), y, colour, width=2))
-    parts.append(f'<circle cx="{frame.x(mean):.1f}" cy="{y:.1f}" r="5.5" fill="{colour}"/>')
-    numbers = ", ".join(f"{d:+.3f}" for d in differences)
-    return f"<g><title>{escape(label)}: {numbers}</title>{''.join(parts)}</g>"
+def _draw_effect(chart: _Chart, row: int, level: Level, limit: float) -> None:
+    effect = level.main
+    if not effect.pairs:
+        chart.text((0, row), "not run", dx=10)
+        return
+    colour = {"worse": ALERT, "better": BEST}.get(effect.verdict, MUTED)
+    numbers = [f"{level.label}: {difference:+.3f}" for difference in effect.differences]
+    rows = [row] * effect.pairs
+    seeds = chart.axes.scatter(effect.differences, rows, s=36, facecolors="none", edgecolors=colour, linewidths=1.2)
+    chart.tip(seeds, *numbers)
+    if effect.half_width is not None:
+        ends = np.clip((effect.mean - effect.half_width, effect.mean + effect.half_width), -limit, limit)
+        chart.axes.plot(ends, (row, row), color=colour, linewidth=2)
+    mean = chart.axes.scatter(effect.mean, row, s=121, color=colour, linewidths=0, zorder=3)
+    chart.tip(mean, f"{level.label}: {effect.in_words()}")
 
 
 def _shortened(name: str, places: int) -> str:
     room = max(4, 46 // places)
     return name if len(name) <= room else name[: room - 1] + "…"
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}"
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, colour: str, *, dash: str = "", width: float = 1) -> str:
-    pattern = f' stroke-dasharray="{dash}"' if dash else ""
-    return (
-        f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" '
-        f'stroke-width="{width:g}"{pattern}/>'
-    )
-
-
-def _text(x: float, y: float, text: str, anchor: str, colour: str = MUTED, *, dx: float = 0) -> str:
-    return f'<text x="{x + dx:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(text)}</text>'

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from study.config.errors import InputError
 from study.config.study import Study, load_study
-from study.reporting.optuna_history import importances as importance_of
-from study.reporting.optuna_history import open_database, reasons
+from study.reporting.optuna_history import importances, reasons
 from study.results.ablation import Level, ablation
+from study.results.history import Split, judged, open_database, read_json, read_split
 from study.results.trials import TrialRow, collect, varying
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from eval.distances import Comparison
+
 GRID_IMAGES = 64
+MOST_REFERENCES = 2000
+"""Real galaxies that are opened, and that a floor of the power spectrum is computed from."""
 
 
 @dataclass(frozen=True)
@@ -33,21 +37,24 @@ class Judged:
         Of the checkpoint.
     final : bool
         Fresh galaxies, which did not choose the checkpoint.
-    comparison : eval.distances.Comparison
+    comparison : Comparison
         All distances, with their floors.
     spectrum, spectrum_floor : float or None
         Distance of the mean power spectra; None where images or floor are not to be had.
     folder : Path
-        With `generated.parquet` and `samples.png`.
+        With `samples.png`.
+    catalogue : DataFrame
+        Of the generated galaxies.
     """
 
     row: TrialRow
     epoch: int
     final: bool
-    comparison: Any
+    comparison: Comparison
     spectrum: float | None
     spectrum_floor: float | None
     folder: Path
+    catalogue: pd.DataFrame = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -68,8 +75,10 @@ class ReportData:
         Best first.
     paths : list of str
         Settings that differ between trials.
-    galaxies : dict
-        `train`, `reference`: counts; `reference_failed`: share without a fit.
+    split : Split or None
+        How the galaxies were divided; None before they were.
+    reference : DataFrame or None
+        Catalogue of the reference galaxies; None before they were measured.
     judged : list of Judged
         The finalists, or the best trial where there are none.
     importances : dict or str
@@ -92,7 +101,8 @@ class ReportData:
     seconds: float | None
     rows: list[TrialRow]
     paths: list[str]
-    galaxies: dict[str, Any]
+    split: Split | None = field(repr=False)
+    reference: pd.DataFrame | None = field(repr=False)
     judged: list[Judged]
     importances: dict[str, float] | str
     stops: dict[str, str]
@@ -114,6 +124,11 @@ class ReportData:
         """Whether one number ranks the trials."""
         return len(self.study.objective.metrics) == 1
 
+    @property
+    def weighs_axes(self) -> bool:
+        """Whether the search moves several axes at once, so that each has a share in what was found."""
+        return bool(self.study.axes) and self.study.search.sampler != "ablation"
+
     def floor(self, name: str = "ks_floor") -> float | None:
         """A floor of the evaluations during the search; None before the first one."""
         values = (e["metrics"].get(name) for row in self.rows for e in row.evaluations)
@@ -125,41 +140,24 @@ class ReportData:
         return self.study.objective.metrics[0] not in ("energy", "spectrum")
 
 
-def find_study(name: str, results: Path) -> Path:
-    """The folder of a study that is named, or given by its folder.
-
-    Raises
-    ------
-    InputError
-        There is none; the message lists those that are there.
-    """
-    for folder in (Path(name), results / name):
-        if (folder / "study.yaml").is_file():
-            return folder
-    where = Path(name) if Path(name).is_dir() else results
-    found = sorted(path.parent.name for path in where.glob("*/study.yaml"))
-    there = f"studies there: {', '.join(found)}" if found else f"no study is in {where}"
-    hint = "" if found else "; say where with --results DIR"
-    raise InputError(f"study {name!r}: not found; {there}{hint}")
-
-
 def read_study(folder: Path) -> ReportData:
-    """Read all that a report shows.
+    """Return all that a report shows.
 
     Raises
     ------
     InputError
-        The folder's files are not those of a study.
+        If the folder's files are not those of a study.
     """
     study = load_study(folder / "study.yaml")
-    state = _json(folder / "state.json") or {}
+    state = read_json(folder / "state.json")
     with open_database(folder / "optuna.db") as history:
-        trials = [] if history is None else history.get_trials(deepcopy=False)
         rows = [] if history is None else collect(study, history, folder)
-        importances = importance_of(study, history)
-        errors = {t.number: t.user_attrs["error"] for t in trials if "error" in t.user_attrs}
-    images = _reference_images(study, folder)
-    ended = state.get("ended")
+        trials = [] if history is None else history.get_trials(deepcopy=False)
+        shares = importances(study, history)
+    errors = {f"{trial.number:04d}": trial.user_attrs["error"] for trial in trials if "error" in trial.user_attrs}
+    ended, split = state.get("ended"), read_split(folder)
+    catalogue = _catalogue(folder / "reference.parquet")
+    images = _reference_images(study, folder, split)
     return ReportData(
         study=study,
         folder=folder,
@@ -167,22 +165,16 @@ def read_study(folder: Path) -> ReportData:
         seconds=ended - state["begun"] if ended and "begun" in state else None,
         rows=rows,
         paths=varying(study, rows),
-        galaxies=_galaxies(folder),
-        judged=_judged(study, rows, folder, images),
-        importances=importances,
-        stops=reasons(study, rows, {f"{number:04d}": why for number, why in errors.items()}),
+        split=split,
+        reference=catalogue,
+        judged=[] if catalogue is None else _judged(rows, folder, catalogue, images),
+        importances=shares,
+        stops=reasons(study, rows, errors),
         levels=ablation(study, rows) if study.search.sampler == "ablation" else [],
         reference_images=None if images is None else images[:GRID_IMAGES],
         environment=_environment(study, folder),
         tracking_uri=state.get("tracking_uri"),
     )
-
-
-def _json(path: Path) -> dict[str, Any] | None:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
 
 
 def _status(folder: Path, ended: float | None) -> str:
@@ -197,70 +189,51 @@ def _status(folder: Path, ended: float | None) -> str:
     return "finished" if ended else "interrupted"
 
 
-def _galaxies(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    with contextlib.suppress(OSError, ValueError, KeyError), np.load(folder / "split.npz", allow_pickle=False) as split:
-        train, reference = split["train"], split["reference"]
-        found |= {"train": len(train), "reference": len(reference)}
-        found["held_out"] = not (len(train) == len(reference) and bool((train == reference).all()))
-    catalogue = _reference(folder)
-    if catalogue is not None:
-        found["reference_failed"] = float((catalogue["status"] != "ok").mean())
-        found["measurement"] = catalogue.attrs.get("measurement", {})
-    return found
-
-
-def _reference(folder: Path) -> Any:
+def _catalogue(path: Path) -> pd.DataFrame | None:
     from eval.catalogue import read_catalogue
 
     try:
-        return read_catalogue(folder / "reference.parquet")
+        return read_catalogue(path)
     except (OSError, ValueError):
         return None
 
 
-def _reference_images(study: Study, folder: Path) -> np.ndarray | None:
-    """Real galaxies of the reference, at most 2,000; None: the set is not here any more."""
-    from gan.data import DataError, GalaxySet
-    from study.tasks.generation.galaxies import SYNTHETIC
+def _reference_images(study: Study, folder: Path, split: Split | None) -> np.ndarray | None:
+    """Real galaxies of the reference, (n, H, W, C) uint8; None: the set is not here any more."""
+    from gan.data import DataError
+    from study.tasks.generation.galaxy_set import open_galaxy_set
 
-    data = study.data
-    place = Path(data.set)
-    if data.set == SYNTHETIC:
-        name = f"synthetic-{data.synthetic_count}-{data.image_size}px-seed{data.seed}"
-        place = folder.resolve().parent / ".cache" / name
+    if split is None:
+        return None
     try:
-        with np.load(folder / "split.npz", allow_pickle=False) as split:
-            rows = split["reference"][:2000]
-        return GalaxySet.open(place).images(data.image_size)[rows]
-    except (DataError, OSError, ValueError, KeyError, IndexError):
+        return open_galaxy_set(study, folder).images(study.data.image_size)[split.reference[:MOST_REFERENCES]]
+    except (DataError, OSError, IndexError):
         return None
 
 
-def _judged(study: Study, rows: list[TrialRow], folder: Path, images: np.ndarray | None) -> list[Judged]:
-    from eval.catalogue import read_catalogue
+def _judged(rows: list[TrialRow], folder: Path, reference: pd.DataFrame, images: np.ndarray | None) -> list[Judged]:
+    """The finalists compared with the reference, or the best trial where there are none."""
     from eval.distances import compare
 
-    reference = _reference(folder)
-    if reference is None:
-        return []
-    finals = [(row, row.final["epoch"], True, folder / "finalists" / row.name) for row in rows if row.final]
-    best = [
-        (row, row.best["epoch"], False, row.folder / "evaluations" / f"epoch-{row.best['epoch']:05d}")
-        for row in rows[:1]
-        if row.best
-    ]
-    judged = []
-    for row, epoch, final, place in finals or best:
-        try:
-            catalogue = read_catalogue(place / "generated.parquet")
-        except (OSError, ValueError):
+    found = []
+    for row in [row for row in rows if row.final] or rows[:1]:
+        evaluation, place = judged(row, folder) or ({}, folder)
+        catalogue = _catalogue(place / "generated.parquet")
+        if catalogue is None:
             continue
-        source = row.final if final else row.best
-        spectrum = (source or {}).get("metrics", {}).get("spectrum")
-        floor = _spectrum_floor(images, min(2000, len(catalogue)))
-        judged.append(Judged(row, epoch, final, compare(reference, catalogue), spectrum, floor, place))
-    return judged
+        found.append(
+            Judged(
+                row=row,
+                epoch=evaluation["epoch"],
+                final=row.final is not None,
+                comparison=compare(reference, catalogue),
+                spectrum=evaluation["metrics"].get("spectrum"),
+                spectrum_floor=_spectrum_floor(images, min(MOST_REFERENCES, len(catalogue))),
+                folder=place,
+                catalogue=catalogue,
+            )
+        )
+    return found
 
 
 def _spectrum_floor(images: np.ndarray | None, count: int) -> float | None:
@@ -275,6 +248,6 @@ def _spectrum_floor(images: np.ndarray | None, count: int) -> float | None:
 
 def _environment(study: Study, folder: Path) -> dict[str, Any] | None:
     """What the study ran with: beside it, or among the artifacts of its MLflow run."""
-    beside = _json(folder / "environment.json")
     artifacts = sorted(folder.resolve().parent.glob(f"artifacts/{study.name}/*/artifacts/environment.json"))
-    return beside or next((found for path in artifacts if (found := _json(path))), None)
+    found = (read_json(path) for path in (folder / "environment.json", *artifacts))
+    return next((content for content in found if content), None)

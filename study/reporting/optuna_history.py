@@ -1,19 +1,13 @@
-"""The search's history as a report reads it: from a copy of the database, with importances and reasons."""
+"""What a search's history says of its settings and its trials: importances, and why trials ended early."""
 
 from __future__ import annotations
 
-import contextlib
 import math
-import shutil
-import sqlite3
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import optuna
 
-from study.config.errors import InputError
+from common.errors import first_line
 from study.config.search_space import shown
 from study.config.study import Study
 from study.results.trials import TrialRow
@@ -21,50 +15,6 @@ from study.search.asha import SuccessiveHalving, first_judged_epoch
 
 FEWEST_FOR_IMPORTANCE = 10
 """Completed trials below which an importance says more about chance than about the settings."""
-
-
-@contextlib.contextmanager
-def open_database(path: Path) -> Iterator[optuna.Study | None]:
-    """The Optuna study in a database that may be in use, or was left by a killed process; None: there is none yet.
-
-    A copy is read, so that nothing is written next to the original: not a lock, not a journal, not a new table.
-    """
-    if not path.exists():
-        yield None
-        return
-    with tempfile.TemporaryDirectory(prefix="report-") as place:
-        copy = Path(place) / "optuna.db"
-        _copy_database(path, copy)
-        storage = None
-        try:
-            storage = optuna.storages.RDBStorage(f"sqlite:///{copy}")
-            names = optuna.get_all_study_names(storage)
-            yield optuna.load_study(study_name=names[0], storage=storage) if names else None
-        except (sqlite3.Error, KeyError) as error:
-            raise InputError(f"{path}: cannot be read as a search history ({error})") from None
-        finally:
-            if storage is not None:
-                storage.engine.dispose()
-
-
-def _copy_database(source: Path, target: Path) -> None:
-    try:
-        with (
-            contextlib.closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True, timeout=30)) as opened,
-            contextlib.closing(sqlite3.connect(target)) as copy,
-        ):
-            opened.backup(copy)
-    except sqlite3.Error:
-        # A killed writer leaves a journal that a read-only connection may not roll back; its copy may.
-        for suffix in ("", "-journal", "-wal", "-shm"):
-            file = source.with_name(source.name + suffix)
-            if file.exists():
-                shutil.copyfile(file, target.with_name(target.name + suffix))
-        try:
-            with contextlib.closing(sqlite3.connect(target)) as copy:
-                copy.execute("select count(*) from sqlite_master").fetchone()
-        except sqlite3.Error as error:
-            raise InputError(f"{source}: not a database, or damaged ({error})") from None
 
 
 def importances(study: Study, history: optuna.Study | None) -> dict[str, float] | str:
@@ -84,7 +34,7 @@ def importances(study: Study, history: optuna.Study | None) -> dict[str, float] 
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
         return optuna.importance.get_param_importances(history, evaluator=evaluator, target=target)
     except (ValueError, RuntimeError, ImportError) as error:
-        return f"not computed: {(str(error).splitlines() or ['no reason given'])[0]}"
+        return f"not computed: {first_line(error)}"
 
 
 def reasons(study: Study, rows: list[TrialRow], errors: dict[str, str]) -> dict[str, str]:

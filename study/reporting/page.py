@@ -1,81 +1,86 @@
-"""The report of a study as one HTML page that needs nothing but itself."""
+"""The report of a study of galaxies as one HTML page."""
 
 from __future__ import annotations
 
 import json
 import shlex
-from html import escape
 from typing import Any
 
+from gan.config import as_dict
 from study.config.search_space import Axis, shown, shown_point
-from study.reporting.best_trial import ablation_part, best_part, distances_part
+from study.reporting.best_trial import best_trial, compared, distances_table, effects_table
+from study.reporting.charts import effect_chart
 from study.reporting.data import ReportData
 from study.reporting.labels import FOLLOWS, words_of
-from study.reporting.style import SORT_SCRIPT, STYLE
-from study.reporting.trials import curves_part, importance_part, ranking_part, stops_part
+from study.reporting.render import render
+from study.reporting.trials import axis_charts, curves_chart, importance_chart, ranking_table, stops_table
+from study.results.ablation import explanation
+from study.results.summary import notes
+from study.search.plan import duration
+from study.tracking.credentials import without_password
+
+ALWAYS_TOLD = {"family", "width", "kernel_size", "batch_norm", "epochs", "batch_size", "lr", "betas", "label_smoothing"}
+NEVER_TOLD = {"image_size", "seed"}
 
 
 def page(data: ReportData) -> str:
-    """The whole page."""
+    """Return the text of the page."""
     study = data.study
-    sections = [
-        ("What was searched", _searched(data)),
-        ("Trials, best first", ranking_part(data)),
-        ("One factor at a time", ablation_part(data)),
-        ("Objective against epoch", curves_part(data)),
-        ("What mattered", importance_part(data)),
-        ("The best trial", best_part(data)),
-        ("Distances, each beside its floor", distances_part(data)),
-        ("Trials that ended before their time", stops_part(data)),
-        ("How to reproduce this", _reproduce(data)),
-    ]
-    body = "".join(f"<section><h2>{escape(title)}</h2>{content}</section>" for title, content in sections if content)
-    smoke = study.name.endswith("-smoke")
-    banner = '<p class="banner">A smoke run: everything shrunk, the numbers mean nothing.</p>' if smoke else ""
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(study.name)}</title><style>{STYLE}</style></head><body><main>"
-        f"<header><p class='eyebrow'>Study · {escape(data.status)}</p><h1>{escape(study.name)}</h1>"
-        f"<p class='lead'>{escape(study.description)}</p>{banner}{_tiles(data)}</header>{body}"
-        f"</main><script>{SORT_SCRIPT}</script></body></html>\n"
+    effects = effects_table(data)
+    measured = data.reference.attrs.get("measurement", {}) if data.reference is not None else {}
+    return render(
+        "study.html",
+        data=data,
+        study=study,
+        tiles=_tiles(data),
+        searched=_searched(data),
+        axes=[(axis.name, axis.describe(), _baseline_of(data, axis)) for axis in study.axes],
+        ranking=ranking_table(data),
+        notes=notes(study, data.rows),
+        effects=effects,
+        effect_chart=effect_chart(data.levels, metric=effects.heads[2].text) if effects else None,
+        explanation=explanation(study, data.levels),
+        curves=curves_chart(data),
+        importances=importance_chart(data),
+        axis_charts=axis_charts(data),
+        best=best_trial(data),
+        compared=compared(data),
+        distances=distances_table(data),
+        stops=stops_table(data),
+        commands=_commands(data),
+        environment=_environment(data.environment) if data.environment else None,
+        measurement=f"measurement: {json.dumps(measured, sort_keys=True)}" if measured else "",
     )
 
 
-def _tiles(data: ReportData) -> str:
+def _tiles(data: ReportData) -> list[tuple[str, str, str]]:
+    """What stands out: name, value, note."""
     tiles = []
     leader = data.rows[0] if data.rows and data.rows[0].best else None
     if leader is not None and data.ranked:
-        source = leader.final or leader.best or {}
-        floor = source["metrics"].get("ks_floor") if data.judges_shapes else None
+        floor = (leader.final or leader.best or {})["metrics"].get("ks_floor") if data.judges_shapes else None
         below = f"trial {leader.name}" + (f" · floor {floor:.3f}" if floor else "")
         tiles.append((f"best {data.study.objective.metrics[0]}", f"{leader.score:.3f}", below))
-        baselines = [row for row in data.rows if row.role == "baseline" and row.best]
-        if baselines and baselines[0] is not leader:
-            at = data.rows.index(baselines[0]) + 1
-            tiles.append(("baseline", f"{baselines[0].score:.3f}", f"rank {at} of {len(data.rows)}"))
-        elif baselines:
+        baseline = next((row for row in data.rows if row.role == "baseline" and row.best), None)
+        if baseline is leader:
             tiles.append(("baseline", f"{leader.score:.3f}", "is the best"))
+        elif baseline is not None:
+            rank = f"rank {data.rows.index(baseline) + 1} of {len(data.rows)}"
+            tiles.append(("baseline", f"{baseline.score:.3f}", rank))
     ended = ", ".join(f"{count} {name}" for name, count in data.counts.items())
     tiles.append(("trials", f"{len(data.rows)} / {data.study.trials}", ended or "none begun"))
     if data.seconds:
-        from study.search.plan import duration
-
         tiles.append(("took", duration(data.seconds), f"{data.study.objective.samples:,} galaxies an evaluation"))
-    cells = "".join(
-        f"<div class='tile'><span>{escape(name)}</span><b>{escape(value)}</b><small>{escape(note)}</small></div>"
-        for name, value, note in tiles
-    )
-    return f"<div class='tiles'>{cells}</div>"
+    return tiles
 
 
-def _searched(data: ReportData) -> str:
-    study = data.study
-    galaxies = data.galaxies
+def _searched(data: ReportData) -> list[tuple[str, str]]:
+    """What was searched: names and facts."""
+    study, split = data.study, data.split
     counts = ""
-    if "train" in galaxies:
-        kept = "held out of training" if galaxies["held_out"] else "also trained on"
-        counts = f": {galaxies['train']:,} to train on, {galaxies['reference']:,} as reference ({kept})"
+    if split is not None:
+        kept = "held out of training" if split.held_out else "also trained on"
+        counts = f": {len(split.train):,} to train on, {len(split.reference):,} as reference ({kept})"
     scheduler = study.scheduler
     stopping = "none; equal budgets"
     if scheduler.name != "none":
@@ -83,59 +88,46 @@ def _searched(data: ReportData) -> str:
             f"ASHA from epoch {scheduler.grace_epochs}, the best 1/{shown(scheduler.reduction_factor)} go on, judged "
             f"over {scheduler.judge_over} evaluations"
         )
-    floor, floor_95, tie = data.floor(), data.floor("ks_floor_95"), data.floor("ks_tie")
-    floors = "no evaluation yet"
-    if floor is not None and floor_95 is not None:
-        floors = f"two samples of real galaxies of these sizes differ by {floor:.3f} on average, 95% by less than "
-        floors += f"{floor_95:.3f}" + (f"; two trials nearer than {tie:.3f} tie" if tie else "")
-    failed = galaxies.get("reference_failed")
     seeds = f", {study.search.repeats} seeds each" if study.search.repeats > 1 else ""
-    facts = [
+    failed = "not measured yet"
+    if data.reference is not None:
+        failed = f"{(data.reference['status'] != 'ok').mean():.1%}"
+    objective = (
+        f"{', '.join(study.objective.metrics)} of {study.objective.samples:,} galaxies every "
+        f"{study.objective.every_epochs} epochs, engine {study.objective.engine}; smaller is better"
+    )
+    return [
         ("galaxies", f"{study.data.set}, {study.data.image_size} px{counts}"),
         ("networks", _settings_line(study.model)),
         ("training", _settings_line(study.train)),
-        (
-            "objective",
-            f"{', '.join(study.objective.metrics)} of {study.objective.samples:,} galaxies every "
-            f"{study.objective.every_epochs} epochs, engine {study.objective.engine}; smaller is better",
-        ),
-        ("noise floor", floors),
-        ("reference without a fit", f"{failed:.1%}" if failed is not None else "not measured yet"),
+        ("objective", objective),
+        ("noise floor", _floors(data)),
+        ("reference without a fit", failed),
         ("search", f"{study.search.sampler}, {study.trials} trials{seeds}"),
         ("early stopping", stopping),
     ]
-    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in facts)
-    return f"<table class='facts'>{rows}</table>{_axes_table(data)}"
 
 
-_ALWAYS = {"family", "width", "kernel_size", "batch_norm", "epochs", "batch_size", "lr", "betas", "label_smoothing"}
+def _floors(data: ReportData) -> str:
+    floor, floor_95, tie = data.floor(), data.floor("ks_floor_95"), data.floor("ks_tie")
+    if floor is None or floor_95 is None:
+        return "no evaluation yet"
+    tied = f"; two trials nearer than {tie:.3f} tie" if tie else ""
+    return (
+        f"two samples of real galaxies of these sizes differ by {floor:.3f} on average, 95% by less than {floor_95:.3f}"
+        f"{tied}"
+    )
 
 
 def _settings_line(config: Any) -> str:
     """The settings that matter always, and the others where they differ from their defaults."""
-    from gan.config import as_dict
-
     default = as_dict(type(config)())
     told = [
         f"{name.replace('_', ' ')} {shown_point(value) if isinstance(value, dict) else shown(value)}"
         for name, value in as_dict(config).items()
-        if name in _ALWAYS or (value != default[name] and name not in ("image_size", "seed"))
+        if name in ALWAYS_TOLD or (value != default[name] and name not in NEVER_TOLD)
     ]
     return ", ".join(told)
-
-
-def _axes_table(data: ReportData) -> str:
-    axes = data.study.axes
-    if not axes:
-        return ""
-    lines = "".join(
-        f"<tr><td><code>{escape(axis.name)}</code></td><td>{escape(axis.describe())}</td>"
-        f"<td>{escape(_baseline_of(data, axis))}</td></tr>"
-        for axis in axes
-    )
-    return (
-        f"<table><thead><tr><th>axis</th><th>searched</th><th>baseline</th></tr></thead><tbody>{lines}</tbody></table>"
-    )
 
 
 def _baseline_of(data: ReportData, axis: Axis) -> str:
@@ -147,33 +139,24 @@ def _baseline_of(data: ReportData, axis: Axis) -> str:
     return shown(value)
 
 
-def _reproduce(data: ReportData) -> str:
+def _commands(data: ReportData) -> list[str]:
+    """Commands that go on with the study, repeat it, use its best trial and open its MLflow store."""
     folder = data.folder
-    best = folder / "best" / "checkpoint.pt"
-    commands = [f"python -m study.run --space {shlex.quote(str(folder / 'study.yaml'))} --results NEW_FOLDER"]
+    run = f"python -m study.run --space {shlex.quote(str(folder / 'study.yaml'))} --results"
+    commands = [f"{run} NEW_FOLDER"]
     if data.status == "interrupted":
-        space = shlex.quote(str(folder / "study.yaml"))
-        commands.insert(0, f"python -m study.run --space {space} --results {shlex.quote(str(folder.parent))} --resume")
+        commands.insert(0, f"{run} {shlex.quote(str(folder.parent))} --resume")
+    best = folder / "best" / "checkpoint.pt"
     if best.exists():
         commands.append(f"python -m study.generate --model {shlex.quote(str(best))} -n 1000 --out galaxies")
     if data.tracking_uri:
-        from study.tracking.credentials import without_password
-
         uri = without_password(data.tracking_uri)
         server = uri.startswith("http")
         commands.append(f"open {uri}" if server else f"mlflow ui --backend-store-uri {shlex.quote(uri)} --port 5000")
-    listing = f"<pre>{escape(chr(10).join(commands))}</pre>"
-    environment = "<p class='quiet'>The environment was not recorded beside the study.</p>"
-    if data.environment:
-        known = data.environment
-        changed = " (with changes)" if known.get("git_changes") else ""
-        facts = [("code", f"{known.get('git_commit', 'unknown')}{changed}"), ("Python", known.get("python", ""))]
-        facts += [(name, version) for name, version in known.get("packages", {}).items()]
-        cells = "".join(f"<span>{escape(name)} <b>{escape(str(version))}</b></span>" for name, version in facts)
-        environment = f"<p class='versions'>{cells}</p>"
-    measured = data.galaxies.get("measurement")
-    settings = f"measurement: {json.dumps(measured, sort_keys=True)}" if measured else ""
-    return (
-        f"{listing}{environment}<details><summary>The search space, every default written out</summary>"
-        f"<pre>{escape(data.study.as_yaml())}{escape(settings)}</pre></details>"
-    )
+    return commands
+
+
+def _environment(known: dict[str, Any]) -> list[tuple[str, str]]:
+    changed = " (with changes)" if known.get("git_changes") else ""
+    facts = [("code", f"{known.get('git_commit', 'unknown')}{changed}"), ("Python", str(known.get("python", "")))]
+    return facts + [(name, str(version)) for name, version in known.get("packages", {}).items()]

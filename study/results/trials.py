@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from study.config.search_space import Point, same, shown
 from study.config.study import Study
-from study.results.history import finished, point_of, trial_name
+from study.results.recorded_trials import finished, point_of, trial_name
 
 
 @dataclass(frozen=True)

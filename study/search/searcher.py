@@ -25,7 +25,7 @@ from gan.config import as_dict
 from study.config.errors import ConfigError, InputError
 from study.config.search_space import Axis, Point, walk
 from study.config.study import Study
-from study.results.history import finished, point_of, trial_name
+from study.results.recorded_trials import finished, point_of, trial_name
 from study.search.asha import first_judged_epoch
 from study.search.samplers import make_sampler
 from study.storage.trial_folder import reported

@@ -17,7 +17,7 @@ from study.cluster import ray_session
 from study.cluster.placement import Placement
 from study.config.study import Study
 from study.results.environment import environment_json
-from study.results.history import finished
+from study.results.recorded_trials import finished
 from study.results.summary import show
 from study.results.trials import TrialRow, collect, progress_counts
 from study.search import plan

@@ -18,7 +18,7 @@ from gan.training import checkpoint
 from gan.training.trainer import Trainer
 from study.config.study import load_study
 from study.figures import main
-from study.paper_figures.data import CannotMake, drawn, losses, one_factor, read_source, sheet_path, tiles
+from study.paper_figures.data import FigureUnavailable, drawn, losses, one_factor, read_source, sheet_path, tiles
 from study.search.searcher import HistorySearch, open_history
 from study.tasks.generation.evaluation import Reference, evaluate, objectives, write_evaluation
 from study.tasks.generation.sampling import Drawing, sizes, training_images
@@ -244,7 +244,7 @@ def test_losses_come_from_the_studys_own_runs(results, tmp_path):
     found = losses(source, row)
     assert found["generator"].tolist() == [[1, 1], [2, 2]]
     assert found["discriminator"].tolist() == [[1, 2], [2, 3]]
-    with pytest.raises(CannotMake, match="no losses of trial 0002"):
+    with pytest.raises(FigureUnavailable, match="no losses of trial 0002"):
         losses(source, next(row for row in source.rows if row.name == "0002"))
 
 

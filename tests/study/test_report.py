@@ -24,10 +24,10 @@ from gan.training.trainer import Trainer
 from study.config.errors import InputError
 from study.config.study import load_study
 from study.report import main
-from study.reporting.charts import ticks
-from study.reporting.data import find_study, read_study
+from study.reporting.data import read_study
 from study.reporting.page import page
-from study.results.history import trial_name
+from study.results.find import find_study
+from study.results.recorded_trials import trial_name
 from study.search.searcher import open_history
 from study.tasks.generation.evaluation import Reference, evaluate, objectives, write_evaluation
 
@@ -337,13 +337,3 @@ def test_a_wrong_name_lists_the_studies_there(results, tmp_path, capfd):
 def test_a_place_that_cannot_be_written_is_one_message(results, tmp_path, capfd, out):
     assert main(["search", "--results", str(results), "--out", out.format(tmp=tmp_path)]) == 2
     assert "expected a file in a folder that exists" in capfd.readouterr().err
-
-
-@pytest.mark.parametrize(("low", "high", "most"), [(0, 1, 5), (0, 0.037, 5), (0, 400, 8), (-0.3, 0.3, 6), (0, 7, 4)])
-def test_ticks_are_few_round_and_inside(low, high, most):
-    found = ticks(low, high, most=most)
-    assert 2 <= len(found) <= most + 1
-    assert all(low - 1e-9 <= tick <= high + 1e-9 for tick in found)
-    steps = np.diff(found)
-    assert np.allclose(steps, steps[0])
-    assert float(f"{steps[0]:.2g}") == pytest.approx(steps[0])
