@@ -133,7 +133,7 @@ def open_fits(path: Path, *, channels: int, bands: tuple[int, ...], stretch: Str
             planes, header = _planes(hdu), hdu.header.copy()
         except Refused:
             raise
-        except Exception as error:  # noqa: BLE001 (any error of a parser on bytes from outside)
+        except Exception as error:  # any error of a parser on bytes from outside
             words = " ".join(f"{type(error).__name__}: {error}".split())[:160]
             short = "buffer" in words or "truncated" in words or isinstance(error, EOFError)
             raise Refused("truncated" if short else "damaged", words) from None
