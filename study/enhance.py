@@ -8,14 +8,15 @@ what is missing. Files that cannot be used are refused one by one.
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from study.command_options import run_resumable
-from study.config.errors import EXIT_FAILED, EXIT_OK, InputError
+from common.command import explain_resources, repeat, run_command
+from common.errors import EXIT_FAILED, EXIT_OK, FieldError, InputError
+from common.progress import ProgressBar
 from study.enhancing.files import MANIFEST, Enhancer, Outcome, Settings, enhance_files, is_fits_name, plan
 
 LARGEST_TILE = 4096
@@ -50,24 +51,31 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    return run_resumable(parser(), arguments, _run, hint="a smaller --batch-size or --tile needs less memory")
+    this = parser()
+    return run_command(
+        this,
+        arguments,
+        _run,
+        interrupted="interrupted; what is done is kept. To go on:",
+        go_on=repeat(this),
+        explain=explain_resources("a smaller --batch-size or --tile needs less memory"),
+    )
 
 
-def _run(options: argparse.Namespace, console: Console) -> int:
-    from study.generation.models import load_enhancer_model
-    from study.generation.progress import Bar
+def _run(options: argparse.Namespace) -> int:
+    from study.results.models import load_enhancer_model
 
     _check(options)
-    out = Path(options.out)
+    console, out = Console(highlight=False), Path(options.out)
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: a file; expected a folder")
     planned = plan(Path(options.input), out)
     with console.status("loading the model"):
         network, origin = load_enhancer_model(options.model, tracking_uri=options.tracking_uri)
     enhancer = Enhancer(network, origin, _settings(options, int(origin["config"]["channels"])))
-    with Bar(console, len(planned), "images") as bar:
-        bar.update(0, len(planned))
-        outcome = enhance_files(enhancer, planned, out, progress=bar.update)
+    with ProgressBar(console) as bar:
+        bar.update("images", 0, len(planned))
+        outcome = enhance_files(enhancer, planned, out, progress=functools.partial(bar.update, "images"))
     for line in _summary(outcome, enhancer, out, planned):
         console.print(line, markup=False, soft_wrap=True)
     return EXIT_OK if outcome.made or outcome.kept else EXIT_FAILED
@@ -85,16 +93,15 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _settings(options: argparse.Namespace, channels: int) -> Settings:
-    from common.errors import FieldError
-    from gan.enhance.apply.stretch import LinearStretch, LuptonStretch
+    from gan.enhance.apply.stretch import LinearStretch, LuptonStretch, Stretch
     from study.enhancing.fits_images import default_bands
-    from study.generate import choose_device
+    from study.results.models import choose_device
 
     bands = tuple(options.bands or default_bands(channels))
     if len(bands) != channels or min(bands) < 0 or len(set(bands)) != len(bands):
         shown = " ".join(map(str, bands))
         raise InputError(f"--bands {shown}: expected {channels} different planes, as many as the network takes")
-    stretch: Any
+    stretch: Stretch
     try:
         if options.linear:
             stretch = LinearStretch(low=options.linear[0], high=options.linear[1])

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
+from common.atomic import atomic_path, write_json
+from common.errors import InputError
+from common.names import stem
+from gan.enhance.apply.stretch import Stretch
 from gan.images.rejections import Refused
-from study.config.errors import InputError
+from study.results.models import file_digest
 
 MANIFEST = "manifest.json"
 KEY = "ENHKEY"  # of a result: a FITS card, or a text of a PNG
@@ -43,7 +46,7 @@ class Settings:
     batch_size: int
     device: str
     bands: tuple[int, ...]
-    stretch: Any
+    stretch: Stretch
     max_pixels: int
 
 
@@ -62,7 +65,7 @@ class Enhancer:
     Parameters
     ----------
     network : torch module
-        From `study.generation.models.load_enhancer_model`.
+        From `study.results.models.load_enhancer_model`.
     origin : dict
         Of the network, for the record.
     settings : Settings
@@ -76,8 +79,6 @@ class Enhancer:
 
     def key(self, source: Path) -> str:
         """What decides every pixel of a result: input, model and settings, as 32 hexadecimal digits."""
-        from study.generation.models import file_digest
-
         settings = self.settings
         parts = (
             file_digest(source), self.origin["sha256"], settings.tile, settings.overlap, settings.bands,
@@ -95,8 +96,6 @@ class Enhancer:
         InputError
             Another result stands in its place.
         """
-        from common.atomic import atomically
-
         try:
             key = self.key(source)
         except OSError as error:
@@ -107,7 +106,8 @@ class Enhancer:
             raise InputError(f"--out: {target} is of another input, model or setting; choose a new folder")
         target.parent.mkdir(parents=True, exist_ok=True)
         write = self._fits if is_fits_name(source.name) else self._picture
-        atomically(target, lambda partial: write(source, partial, key))
+        with atomic_path(target) as partial:
+            write(source, partial, key)
         return True
 
     def _strips(self, image: Any) -> Any:
@@ -221,8 +221,7 @@ def plan(source: Path, out: Path) -> dict[str, tuple[Path, Path]]:
 
 
 def _result_name(name: str) -> str:
-    suffix = next((s for s in FITS_SUFFIXES if name.lower().endswith(s)), None)
-    return f"{name[: -len(suffix)]}.fits" if suffix else str(Path(name).with_suffix(".png"))
+    return str(PurePath(name).with_name(stem(name) + (".fits" if is_fits_name(name) else ".png")))
 
 
 def enhance_files(
@@ -241,7 +240,6 @@ def enhance_files(
     progress : callable or None
         Called with (files done, files in all).
     """
-    from common.atomic import atomically
     from study.results.environment import environment
 
     outcome, started = Outcome(), time.perf_counter()
@@ -268,7 +266,6 @@ def enhance_files(
         "seconds_of_last_run": round(time.perf_counter() - started, 3),
         "environment": environment(),
     }
-    text = json.dumps(content, indent=1) + "\n"
     out.mkdir(parents=True, exist_ok=True)
-    atomically(out / MANIFEST, lambda partial: partial.write_text(text))
+    write_json(out / MANIFEST, content)
     return outcome

@@ -228,16 +228,7 @@ def rescale_wcs(header: Any, scale: int) -> None:
     if table is not None:
         raise Refused("wrong-shape", f"distortions of its sky coordinates are in lookup tables ({table})")
     for version in ("", *string.ascii_uppercase):
-        for axis in (1, 2):
-            key = f"CRPIX{axis}{version}"
-            if key in header:
-                header[key] = scale * (header[key] - 0.5) + 0.5
-            matrix = [f"CD{world}_{axis}{version}" for world in range(1, 10)]
-            for entry in matrix:
-                if entry in header:
-                    header[entry] = header[entry] / scale
-            if f"CDELT{axis}{version}" in header:
-                header[f"CDELT{axis}{version}"] /= scale
+        _rescale_axes(header, version, scale)
     for axis in (1, 2):
         if f"LTM{axis}_{axis}" in header or f"LTV{axis}" in header:
             header[f"LTM{axis}_{axis}"] = header.get(f"LTM{axis}_{axis}", 1.0) * scale
@@ -247,6 +238,17 @@ def rescale_wcs(header: Any, scale: int) -> None:
         if name in ("A", "B", "AP", "BP") and powers[:1].isdigit():
             p, _, q = powers.partition("_")
             header[key] = header[key] * float(scale) ** (1 - int(p) - int(q))
+
+
+def _rescale_axes(header: Any, version: str, scale: int) -> None:
+    """Rescale reference pixels and steps of one version of the coordinates."""
+    for axis in (1, 2):
+        pixel = f"CRPIX{axis}{version}"
+        if pixel in header:
+            header[pixel] = scale * (header[pixel] - 0.5) + 0.5
+        for step in (f"CDELT{axis}{version}", *(f"CD{world}_{axis}{version}" for world in range(1, 10))):
+            if step in header:
+                header[step] /= scale
 
 
 def stretch_cards(stretch: Stretch, unit: str) -> dict[str, Any]:

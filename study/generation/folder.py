@@ -7,13 +7,12 @@ import hashlib
 import json
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from common.atomic import atomically
-from study.config.errors import InputError
+from common.atomic import atomic_path, write_json, write_text
+from common.errors import InputError
 
 MANIFEST = "manifest.json"
 CATALOGUE = "catalogue.parquet"
@@ -109,7 +108,7 @@ class GenerationFolder:
         whole = [line.split(" ") for line in lines[:-1]]
         done = {int(parts[0]): parts[1] for parts in whole if len(parts) == 2 and parts[0].isdigit()}
         if lines[-1]:
-            atomically(file, lambda partial: partial.write_text("".join(f"{b} {d}\n" for b, d in done.items())))
+            write_text(file, "".join(f"{b} {d}\n" for b, d in done.items()))
         return done
 
     def mark(self, block: int, digest: str) -> None:
@@ -133,20 +132,14 @@ class GenerationFolder:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        counts: dict[str, int] = {}
-
-        def write(partial: Path) -> None:
-            counts.clear()
-            schema = pq.read_schema(self.part(0))
-            with pq.ParquetWriter(partial, schema) as writer:
-                for block in range(blocks):
-                    table = pq.read_table(self.part(block)).cast(pa.schema(schema))
-                    writer.write_table(table)
-                    for status, n in pd.Series(table["status"].to_pylist()).value_counts().items():
-                        counts[str(status)] = counts.get(str(status), 0) + int(n)
-
-        atomically(self.path / CATALOGUE, write)
-        return counts
+        counts: Counter[str] = Counter()
+        schema = pq.read_schema(self.part(0))
+        with atomic_path(self.path / CATALOGUE) as partial, pq.ParquetWriter(partial, schema) as writer:
+            for block in range(blocks):
+                table = pq.read_table(self.part(block)).cast(pa.schema(schema))
+                writer.write_table(table)
+                counts.update(table["status"].to_pylist())
+        return dict(counts)
 
     def finish(self, facts: dict[str, Any]) -> dict[str, Any]:
         """Write the final manifest and remove the working files."""
@@ -157,8 +150,7 @@ class GenerationFolder:
         return manifest
 
     def _write_manifest(self, content: dict[str, Any]) -> None:
-        text = json.dumps(content, indent=1) + "\n"
-        atomically(self.path / MANIFEST, lambda partial: partial.write_text(text))
+        write_json(self.path / MANIFEST, content)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

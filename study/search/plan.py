@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from rich.console import Console
+from rich.table import Table
+
 from study.cluster.placement import Placement
 from study.config.search_space import shown, shown_point
 from study.config.study import Study
@@ -84,3 +87,12 @@ def _baseline(study: Study, axis: Any) -> str:
     if axis.kind == "points":
         return shown_point({path: study.value(path) for path in axis.values[0]})
     return shown(study.value(axis.name))
+
+
+def show(console: Console, rows: list[tuple[str, str]]) -> None:
+    """Print the lines of a plan, as `rows` gives them."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    for name, text in rows:
+        table.add_row(name, text)
+    console.print(table)

@@ -166,7 +166,7 @@ def identity(monkeypatch):
     def load(given, *, tracking_uri=None):
         return Identity(int(given)), {"sha256": "0" * 64, "config": {"channels": 3}}
 
-    monkeypatch.setattr("study.generation.models.load_enhancer_model", load)
+    monkeypatch.setattr("study.results.models.load_enhancer_model", load)
 
 
 @pytest.mark.parametrize("shape", [(3, 70, 90), (70, 90), (1, 70, 90)])

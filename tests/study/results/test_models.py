@@ -11,8 +11,8 @@ from gan.models import build
 from gan.sample import noise, sample, to_uint8
 from gan.training import checkpoint
 from study.config.errors import InputError
-from study.generate import generate
-from study.generation.models import find_model, load_model
+from study.generation.generate import generate
+from study.results.models import find_model, load_model
 from tests.study.trained import read_back, trained
 
 

@@ -1,4 +1,4 @@
-"""Finding a trained model by what a user calls it: a file, a study's folder, an MLflow run, a registered model."""
+"""A trained model by what a user calls it: a file, a study's folder, an MLflow run, a registered model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from study.config.errors import InputError
+from common.errors import FieldError, InputError, first_line
 from study.tracking.credentials import scrubbed, without_password
 
 CHECKPOINT = "model/checkpoint.pt"
@@ -56,7 +56,6 @@ def load_model(model: str, enlarge: str | None = None, *, tracking_uri: str | No
     InputError
         There is no such model, it is damaged, or the two do not fit each other.
     """
-    from common.errors import FieldError
     from gan.config import as_dict
     from gan.training.checkpoint import CheckpointError, load_enlarger, load_generator
 
@@ -101,7 +100,6 @@ def load_enhancer_model(model: str, *, tracking_uri: str | None = None) -> tuple
     InputError
         There is no such model, it is damaged, or it is no enhancer.
     """
-    from common.errors import FieldError
     from gan.config import as_dict
     from gan.enhance.training.checkpoint import load_enhancer
     from gan.training.checkpoint import CheckpointError
@@ -113,6 +111,31 @@ def load_enhancer_model(model: str, *, tracking_uri: str | None = None) -> tuple
             return network, origin_of(model, file, as_dict(config))
         except (CheckpointError, FieldError) as error:
             raise InputError(f"--model: {error}") from None
+
+
+def choose_device(device: str | None) -> str:
+    """Return the device of `--device`; None: a GPU if there is one.
+
+    Raises
+    ------
+    InputError
+        There is no such device.
+    """
+    import torch
+
+    from gan.training.hardware import resolve_device
+
+    try:
+        place = resolve_device(device)
+    except FieldError as error:
+        raise InputError(f"--device {device}: expected {error.accepted}") from None
+    if place.type not in ("cpu", "cuda"):
+        raise InputError(f"--device {device}: expected cpu, cuda or cuda:NUMBER")
+    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f"--device {device}: {torch.cuda.device_count()} CUDA devices are here; use cpu or leave it out"
+        )
+    return str(place)
 
 
 def origin_of(given: str, file: Path, config: dict[str, Any]) -> dict[str, Any]:
@@ -194,8 +217,8 @@ def _download(given: str, folder: Path, tracking_uri: str | None) -> Path:
             source = _registered(mlflow.MlflowClient(tracking_uri=uri), given)
         target = Path(tempfile.mkdtemp(dir=folder))
         got = Path(download_artifacts(artifact_uri=source, dst_path=str(target), tracking_uri=uri))
-    except Exception as error:  # whatever a store, a server or an artifact repository raises, the user named the model
-        reason = scrubbed((str(error).splitlines() or [type(error).__name__])[0], uri)[:300]
+    except Exception as error:  # whatever a store or an artifact repository raises
+        reason = scrubbed(first_line(error), uri)
         shown = without_password(uri)
         raise InputError(f"model {given!r}: not to be had from MLflow at {shown}: {reason}") from None
     files = [got] if got.is_file() else sorted([*got.rglob("*.pt"), *got.rglob("*.pth")])
