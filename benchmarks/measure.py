@@ -29,7 +29,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from eval.isophote import compiled_engine, frame, path, photutils_engine  # noqa: E402
+from eval.isophote import compiled_engine, fit, frame, path, photutils_engine  # noqa: E402
 from eval.isophote.result import LARGEST  # noqa: E402
 from eval.settings import MeasurementSettings  # noqa: E402
 
@@ -116,8 +116,8 @@ def parts(images: np.ndarray) -> None:
         cost["mean grey"] += timed(frame.grey_of, image, LARGEST, fitter._turned)
         room = (fitter._columns, fitter._rows, fitter._frame)
         cost["bicubic frame"] += timed(frame.resample, fitter._turned, first, weights, *room)
-        fit = (fitter._frame, *fitter._room, fitter._table, fitter._limits, fitter._result)
-        cost["fit"] += timed(fit.fit_frame, *fit)
+        arguments = (fitter._frame, *fitter._room, fitter._table, fitter._limits, fitter._result)
+        cost["fit"] += timed(fit.fit_frame, *arguments)
         points += fitter._room[1][:3, 0, 0, path.WALKED : path.SAMPLED + 1].sum(axis=0)
         if np.isfinite(fitter._result[2]):
             sma, eps, pa, x0, y0 = fitter._result[2:7]

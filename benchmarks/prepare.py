@@ -23,10 +23,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from common.processors import available_cpus
 from gan.datasets.synthetic import draw
 from gan.images.decode_settings import DecodeSettings
 from gan.images.sources import open_source
-from gan.preparation.run import cores, prepare
+from gan.preparation.run import prepare
 
 SIZES = (64, 128)
 
@@ -65,7 +66,7 @@ def main() -> None:
     p.add_argument("folder", nargs="?", type=Path)
     p.add_argument("--images", type=int, default=2400)
     p.add_argument("--rounds", type=int, default=5)
-    p.add_argument("--jobs", type=int, default=cores())
+    p.add_argument("--jobs", type=int, default=available_cpus())
     options = p.parse_args()
     with tempfile.TemporaryDirectory() as work_name:
         work = Path(work_name)
