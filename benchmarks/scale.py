@@ -66,7 +66,7 @@ def main() -> None:
     options.add_argument("--tune", action="store_true", help="through Ray Tune, on simulated nodes")
     options.add_argument("--nodes", type=int, default=50, help="of the simulated cluster, one CPU each")
     given = options.parse_args()
-    from study.config.study import load_study
+    from study.config import load_study
 
     with tempfile.TemporaryDirectory() as folder:
         space = Path(folder) / "scale.yaml"
@@ -175,7 +175,7 @@ def alone(study: Any, folder: Path, clock: Clock, given: argparse.Namespace) -> 
     watch(clock)
     history, tracker, progress = make_parts(study, folder, given.mlflow)
     search, halving = HistorySearch(study, history), make_halving(study)
-    scheduler = tune_scheduler(halving, grace_epochs=study.scheduler.grace_epochs)
+    scheduler = tune_scheduler(halving)
     listener = Listener(tracker, progress)
     epochs = study.train.epochs
     while isinstance(config := search.suggest(f"t{clock.trial}"), dict):

@@ -211,6 +211,17 @@ class TrainConfig:
             require(0 <= value < math.inf, name, value, "0 or a positive number")
         require(self.seed >= 0, "seed", self.seed, "0 or more")
 
+    def first_judged_epoch(self, grace_epochs: int) -> int:
+        """Return the first epoch at which this training may be compared with others.
+
+        A discriminator whose dropout begins at epoch 200 is not what its settings make it before then, so the grace
+        period counts from the onset.
+        """
+        dropout = self.dropout
+        onset = dropout.onset_epoch or 0
+        waits = dropout.placement != "none" and dropout.p > 0 and onset < self.epochs
+        return grace_epochs + (onset if waits else 0)
+
 
 def as_dict(config: Any) -> dict[str, Any]:
     """A config, of whatever class, as nested plain values (JSON- and checkpoint-safe): tuples become lists."""

@@ -233,6 +233,14 @@ class EnhanceTrainConfig:
         """Epochs of all phases together, where none ends early."""
         return self.generator.epochs + self.critic.epochs + self.adversarial.epochs
 
+    def first_judged_epoch(self, grace_epochs: int) -> int:
+        """Return the first epoch at which this training may be compared with others.
+
+        The grace period counts from the epoch at which generator and critic meet.
+        """
+        alone = self.generator.epochs + self.critic.epochs if self.adversarial.epochs else 0
+        return grace_epochs + alone
+
 
 def train_from_dict(values: dict[str, Any]) -> EnhanceTrainConfig:
     """Inverse of `gan.config.as_dict` for an `EnhanceTrainConfig`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -44,7 +45,7 @@ OTHERWISE_WORST = 1000.0
 """Finite costs of a metric that could not be computed, or of a trial that diverged."""
 
 
-def cost(name: str, metrics: dict[str, float]) -> float:
+def cost(name: str, metrics: Mapping[str, float]) -> float:
     """What a search minimises for a metric: its value, its absolute value, or its negative, as its sense is."""
     if name not in metrics:
         return WORST_COST.get(name.partition("/")[0], OTHERWISE_WORST)

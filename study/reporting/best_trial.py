@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from eval.properties import PROPERTIES
 from study.config.search_space import shown
-from study.config.study import METRICS
+from study.config.sections import METRICS
 from study.reporting.data import Judged, ReportData
 from study.reporting.labels import effective, trial_title, words_of
 from study.reporting.render import data_uri, file_uri, png_uri

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from study.config.study import Study, load_study
+from common.errors import InputError
+from study.config import Study, load_study
+from study.config.families import GalaxyStudy
 from study.reporting.optuna_history import importances, reasons
 from study.results.ablation import Level, ablation
 from study.results.history import Split, judged, open_database, read_json, read_split
@@ -63,7 +65,7 @@ class ReportData:
 
     Attributes
     ----------
-    study : Study
+    study : GalaxyStudy
         As it was run.
     folder : Path
         Its folder.
@@ -95,7 +97,7 @@ class ReportData:
         MLflow store.
     """
 
-    study: Study
+    study: GalaxyStudy
     folder: Path
     status: str
     seconds: float | None
@@ -146,9 +148,11 @@ def read_study(folder: Path) -> ReportData:
     Raises
     ------
     InputError
-        If the folder's files are not those of a study.
+        If the folder's files are not those of a study of GANs.
     """
     study = load_study(folder / "study.yaml")
+    if not isinstance(study, GalaxyStudy):
+        raise InputError(f"{folder}: a study of enhancers, which has a report of its own")
     state = read_json(folder / "state.json")
     with open_database(folder / "optuna.db") as history:
         rows = [] if history is None else collect(study, history, folder)
@@ -198,7 +202,7 @@ def _catalogue(path: Path) -> pd.DataFrame | None:
         return None
 
 
-def _reference_images(study: Study, folder: Path, split: Split | None) -> np.ndarray | None:
+def _reference_images(study: GalaxyStudy, folder: Path, split: Split | None) -> np.ndarray | None:
     """Real galaxies of the reference, (n, H, W, C) uint8; None: the set is not here any more."""
     from gan.data import DataError
     from study.tasks.generation.galaxy_set import open_galaxy_set

@@ -22,7 +22,8 @@ from rich.table import Table
 
 from eval.catalogue import PROPERTIES
 from study.config.search_space import Point, same, shown_point
-from study.config.study import METRICS, Study
+from study.config.sections import METRICS
+from study.config.study import Study
 from study.results.paper_verdicts import Finding, finding
 from study.results.trials import TrialRow
 

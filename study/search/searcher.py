@@ -26,7 +26,6 @@ from study.config.errors import ConfigError, InputError
 from study.config.search_space import Axis, Point, walk
 from study.config.study import Study
 from study.results.recorded_trials import finished, point_of, trial_name
-from study.search.asha import first_judged_epoch
 from study.search.samplers import make_sampler
 from study.storage.trial_folder import reported
 
@@ -283,6 +282,7 @@ def trial_config(study: Study, trial: FrozenTrial) -> dict[str, Any]:
         "model": as_dict(model),
         "train": as_dict(train),
         "epochs": train.epochs,
+        "judged_from": train.first_judged_epoch(study.scheduler.grace_epochs),
     }
 
 
@@ -293,6 +293,6 @@ def replayable(study: Study, history: optuna.Study) -> dict[int, tuple[int, list
     for trial in history.get_trials(deepcopy=False):
         if trial.intermediate_values and "point" in trial.user_attrs:
             _, train = study.configure(point_of(trial), trial.user_attrs["seed"])
-            first = first_judged_epoch(train, grace)
+            first = train.first_judged_epoch(grace)
             found[trial.number] = (first, list(trial.intermediate_values.items()))
     return found

@@ -15,6 +15,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -32,6 +33,22 @@ TRIES = 5
 ROWS_AT_ONCE = 200
 
 
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of an evaluation that MLflow gets.
+
+    Attributes
+    ----------
+    names : tuple of str
+        PNG files of an evaluation's folder, without suffix.
+    plot : callable
+        Draws into the folder what the worker left out.
+    """
+
+    names: tuple[str, ...] = ()
+    plot: Callable[[Path], None] = lambda folder: None
+
+
 class Tracker:
     """The only writer to MLflow.
 
@@ -47,11 +64,21 @@ class Tracker:
         Where artifacts go when the store is a database.
     say : callable or None
         Told, in one line, when the store goes away and when it is back.
+    pictures : Pictures
+        Sent with every evaluation.
     """
 
     def __init__(
-        self, uri: str, study: Study, identity: str, artifacts: Path, say: Callable[[str], None] | None = None
+        self,
+        uri: str,
+        study: Study,
+        identity: str,
+        artifacts: Path,
+        say: Callable[[str], None] | None = None,
+        *,
+        pictures: Pictures = Pictures(),
     ):
+        self.pictures = pictures
         self.uri, self.study, self.identity, self.artifacts = uri, study, identity, artifacts
         self.parent: str | None = None
         self.experiment: str | None = None
@@ -216,12 +243,12 @@ class Tracker:
             self._log_images(name, Path(result["evaluation"]), epoch)
 
     def _log_images(self, name: str, folder: Path, epoch: int) -> None:
-        kind = self.study.kind
-        if {(key, epoch) for key in kind.pictures} <= self._pictured[name]:
+        names = self.pictures.names
+        if {(key, epoch) for key in names} <= self._pictured[name]:
             return
-        pictures = {key: folder / f"{key}.png" for key in kind.pictures}
+        pictures = {key: folder / f"{key}.png" for key in names}
         try:
-            kind.draw(folder, self.study)
+            self.pictures.plot(folder)
         except (OSError, ValueError) as error:
             log.warning("no figures for %s: %s", folder, error)
         import numpy as np

@@ -17,11 +17,13 @@ from gan.data import GalaxySet
 from gan.datasets.synthetic import cache_folder, synthetic_set
 from gan.training import checkpoint
 from gan.training.trainer import Trainer
-from study.config.study import Study, load_study
+from study.config import Study, load_study
 from study.results.recorded_trials import trial_name
 from study.search.searcher import open_history
-from study.tasks.generation.evaluation import Reference, evaluate, objectives, write_evaluation
-from study.tasks.generation.sampling import Drawing, sizes, training_images
+from study.storage.trial_files import TrialFiles
+from study.tasks.generation.evaluation import Reference, evaluate
+from study.tasks.generation.objective import GalaxyObjective
+from study.tasks.generation.sampling import Sampling, sizes, training_images
 
 STATES = {"stopped": optuna.trial.TrialState.PRUNED, "failed": optuna.trial.TrialState.FAIL}
 SPACE = """
@@ -125,15 +127,15 @@ class SmallStudy:
             images = training_images(self.galaxies, model, split["train"])
         trainer = Trainer(model, settings, images, device="cpu", threads=1)
         home = self.folder / "trials" / name
-        drawing = Drawing(str(self.galaxies.path), str(self.folder / "split.npz"), model, None)
+        sampling = Sampling(TrialFiles.of_study(self.folder, self.galaxies.path, stage1=None), model)
         for epoch in range(1, (until or settings.epochs) + 1):
             trainer.train_epoch()
-            drawn = drawing.draw(trainer.generator_for_sampling(), draws, seed=seed)
+            drawn = sampling.sample(trainer.generator_for_sampling(), draws, seed=seed)
             evaluation = evaluate(drawn, self.reference, engine="fast")
-            values = objectives(evaluation.metrics, self.study.objective.metrics)
+            values = GalaxyObjective().costs(evaluation.metrics, self.study.objective.metrics)
             facts = {"trial": name, "epoch": epoch, "objective": values["ks_mean"], "objectives": values}
             facts["time"] = 1000.0 + trial.number * 10 + epoch
-            write_evaluation(evaluation, home / "evaluations" / f"epoch-{epoch:05d}", facts)
+            evaluation.write(home / "evaluations" / f"epoch-{epoch:05d}", facts)
             kept = home / f"epoch-{epoch:05d}"
             kept.mkdir()
             checkpoint.save(trainer, kept / "checkpoint.pt")

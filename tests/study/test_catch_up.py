@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from gan.config import ModelConfig, TrainConfig
 from gan.training import checkpoint
 from gan.training.trainer import Trainer
-from study.config.study import load_study
+from study.config import load_study
 from study.search.mlflow_backfill import send_missing
 from study.search.searcher import HistorySearch, open_history
 from study.storage.disk_errors import storage_fault

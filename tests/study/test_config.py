@@ -6,9 +6,10 @@ import pytest
 import yaml
 
 from gan.config import as_dict
+from study.config import load_study
 from study.config.errors import ConfigError
 from study.config.search_space import same
-from study.config.study import SAMPLERS, load_study
+from study.config.sections import SAMPLERS
 
 ROOT = Path(__file__).resolve().parents[2]
 SPACES = sorted((ROOT / "search_spaces").glob("*.yaml"))

@@ -7,7 +7,7 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from study.config.study import load_study
+from study.config import load_study
 from study.results.recorded_trials import finished
 from study.search.samplers import BoundedTPESampler
 from study.search.searcher import HistorySearch, open_history, replayable

@@ -1,4 +1,4 @@
-"""What a finished study tells its user to do next."""
+"""What every task must have, and what a finished study tells its user to do next."""
 
 import shlex
 from pathlib import Path
@@ -9,10 +9,12 @@ import pytest
 from eval.distances import compare
 from eval.measure import measure
 from eval.statistics.enhancement import judge
-from study.config.study import load_study
+from study.config import load_study
 from study.generate import parser
+from study.tasks.registry import task_of
+from study.tasks.task import TaskObjective, TaskResults
 
-SPACES = Path(__file__).resolve().parents[2] / "search_spaces"
+SPACES = Path(__file__).resolve().parents[3] / "search_spaces"
 
 
 @pytest.mark.parametrize(
@@ -25,7 +27,7 @@ SPACES = Path(__file__).resolve().parents[2] / "search_spaces"
 )
 def test_the_command_that_makes_galaxies_is_one_that_generate_takes(space, settings, expected):
     study = load_study(SPACES / space, settings)
-    command = shlex.split(study.kind.use(study, Path("best.pt")).partition(":")[2])
+    command = shlex.split(task_of(study).results.use(Path("best.pt")).partition(":")[2])
     assert command[:3] == ["python", "-m", "study.generate"]
     taken = vars(parser().parse_args(command[3:]))
     assert {name: taken[name] for name in expected} == expected
@@ -42,3 +44,29 @@ def test_no_figure_of_an_evaluation_is_taken_for_news_of_the_trial():
     for metrics in (enhanced.metrics(), drawn.metrics()):
         assert len(metrics) > 10
         assert not news & set(metrics)
+
+
+def test_a_task_that_forgets_a_method_fails_when_it_is_defined():
+    with pytest.raises(TypeError, match="Forgetful lacks final_judge, plot_evaluation"):
+
+        class Forgetful(TaskResults):
+            def use(self, checkpoint):
+                return ""
+
+    with pytest.raises(TypeError, match="lacks costs"):
+        type("Nothing", (TaskObjective,), {})
+
+
+def test_what_a_complete_task_inherits_counts():
+    class Whole(TaskResults):
+        def final_judge(self, reference, files, cpus): ...
+
+        def plot_evaluation(self, folder): ...
+
+        def use(self, checkpoint): ...
+
+    class Changed(Whole):
+        def use(self, checkpoint):
+            return "nothing"
+
+    assert Changed().use(Path()) == "nothing"

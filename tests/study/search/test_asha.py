@@ -7,7 +7,7 @@ import pytest
 
 from common.errors import FieldError
 from gan.config import DropoutConfig, TrainConfig
-from study.search.asha import SuccessiveHalving, first_judged_epoch, rungs, tune_scheduler
+from study.search.asha import SuccessiveHalving, rungs, tune_scheduler
 
 
 def test_rungs_are_geometric_and_end_before_the_budget():
@@ -34,12 +34,12 @@ def test_about_one_in_eta_survives_a_rung():
 
 def test_a_trial_is_not_judged_before_its_own_schedule():
     late = TrainConfig(epochs=400, dropout=DropoutConfig(placement="discriminator_last", onset_epoch=200))
-    assert first_judged_epoch(late, 40) == 240
-    assert first_judged_epoch(TrainConfig(epochs=400), 40) == 40
+    assert late.first_judged_epoch(40) == 240
+    assert TrainConfig(epochs=400).first_judged_epoch(40) == 40
     off = TrainConfig(epochs=400, dropout=DropoutConfig(placement="none", onset_epoch=200))
-    assert first_judged_epoch(off, 40) == 40
+    assert off.first_judged_epoch(40) == 40
     never = TrainConfig(epochs=400, dropout=DropoutConfig(placement="both", onset_epoch=400))
-    assert first_judged_epoch(never, 40) == 40
+    assert never.first_judged_epoch(40) == 40
 
     halving = SuccessiveHalving(grace_epochs=40, reduction_factor=3, epochs=400)
     for trial in range(3):
@@ -85,14 +85,12 @@ def test_nan_is_refused():
 def test_the_baseline_is_recorded_at_rungs_but_trained_to_its_end():
     from ray.tune.schedulers import TrialScheduler
 
-    from study.config.study import as_dict
-
     def verdicts(**options):
         halving = SuccessiveHalving(grace_epochs=2, reduction_factor=2, epochs=8)
-        scheduler = tune_scheduler(halving, grace_epochs=2, **options)
-        train = as_dict(TrainConfig(epochs=8))
+        scheduler = tune_scheduler(halving, **options)
+        rest = {"name": "", "point": {}, "model": {}, "train": {}, "epochs": 8, "judged_from": 2}
         for number, (role, value) in enumerate([("search", 0.1), ("search", 0.2), ("baseline", 0.9)]):
-            trial = SimpleNamespace(config={"number": number, "role": role, "train": train})
+            trial = SimpleNamespace(config={"number": number, "role": role, **rest})
             verdict = scheduler.on_trial_result(None, trial, {"epoch": 2, "objective": value})
         assert halving.recorded[2][2] == 0.9
         return verdict

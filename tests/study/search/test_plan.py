@@ -6,12 +6,12 @@ import pytest
 
 from gan.config import ModelConfig
 from study.cluster.placement import Node, place, workers_that_fit
+from study.config import load_study
 from study.config.errors import InputError
-from study.config.study import load_study
 from study.search.plan import duration, expected_epochs
-from study.tasks.generation.calibration import training_flops
+from study.tasks.generation.cost import training_flops
 
-SPACE = Path(__file__).resolve().parents[2] / "search_spaces" / "dcgan128.yaml"
+SPACE = Path(__file__).resolve().parents[3] / "search_spaces" / "dcgan128.yaml"
 
 
 @pytest.mark.parametrize(

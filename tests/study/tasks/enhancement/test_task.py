@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,18 +17,19 @@ from rich.console import Console
 from gan.config import as_dict
 from gan.datasets.pair_set import PairSet
 from gan.degrade import synthetic_pairs
+from study.config import Study, load_study
 from study.config.errors import ConfigError, InputError
 from study.config.pair_sections import cost, model_from_dict
-from study.config.study import load_study
 from study.results.summary import notes, ranked_table
 from study.results.trials import TrialRow
-from study.search.asha import first_judged_epoch
+from study.storage.trial_files import TrialFiles
 from study.tasks.enhancement.evaluation import triptychs
-from study.tasks.task import kind_of
-from study.trials.trainable import job_settings
+from study.tasks.enhancement.objective import PairObjective
+from study.tasks.job import TrialJob, TrialSettings, TrialSpec
+from study.tasks.registry import task_of, trial_of
 from study.trials.worker import _facts
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[4]
 TINY = """\
 study: tiny
 data: {set: synthetic, image_size: 16, synthetic_count: 64, held_out: 16}
@@ -49,6 +51,19 @@ def space(folder: Path, text: str = TINY) -> Path:
     return path
 
 
+def job(study: Study, folder: Path, data: Path, **settings: Any) -> TrialJob:
+    """The baseline of a study in `folder`, as its worker gets it."""
+    model, train = study.configure({}, seed=3)
+    spec = TrialSpec(
+        number=0, name="0000", role="baseline", point={}, model=as_dict(model), train=as_dict(train),
+        epochs=train.epochs, judged_from=0,
+    )  # fmt: skip
+    objective = study.objective
+    shared = {"samples": objective.samples, "every_epochs": 2, "engine": "fast", "metrics": objective.metrics}
+    files = TrialFiles.of_study(folder, data, stage1=None)
+    return TrialJob(trial=spec, settings=TrialSettings(files=files, threads=1, **{**shared, **settings}))
+
+
 @pytest.fixture
 def study(tmp_path):
     return load_study(space(tmp_path))
@@ -57,7 +72,6 @@ def study(tmp_path):
 def test_the_file_decides_by_its_family_what_its_sections_mean(study, tmp_path):
     assert study.train.epochs == 4 and study.model.critic.width == 4
     assert study.value("train.adversarial.switcher.kind") == "fixed"
-    assert study.kind.pictures == ("triptychs", "differences")
     again = tmp_path / "again.yaml"
     again.write_text(study.as_yaml())
     assert load_study(again).digest() == study.digest()
@@ -97,20 +111,20 @@ def test_classes_are_a_matter_of_pairs(tmp_path):
     [("psnr", 30.0, -30.0), ("gain", -0.2, 0.2), ("bias/flux", -0.3, 0.3), ("spectrum", 0.2, 0.2)],
 )
 def test_the_search_minimises_whatever_the_sense_of_the_metric(name, value, wanted):
-    kind = kind_of("unet")
+    objective = PairObjective()
     assert cost(name, {name: value}) == wanted
-    assert kind.objectives({name: value}, (name,)) == {name: wanted}
-    assert kind.shown(name, wanted) == (abs(value) if name == "bias/flux" else value)
-    worst = kind.objectives({name: value}, (name,), diverged=True)[name]
+    assert objective.costs({name: value}, (name,)) == {name: wanted}
+    assert objective.shown(name, wanted) == (abs(value) if name == "bias/flux" else value)
+    worst = objective.costs({name: value}, (name,), diverged=True)[name]
     assert np.isfinite(worst) and worst > wanted
 
 
 def test_pairs_are_divided_once_and_for_all(study, tmp_path):
-    pairs = study.kind.open(study, tmp_path)
+    pairs = task_of(study).images.open(tmp_path)
     rows = [set(part.tolist()) for part in (pairs.train, pairs.reference, pairs.final)]
     assert [len(part) for part in rows] == [48, 8, 8]
     assert len(set.union(*rows)) == 64
-    again = study.kind.open(study, tmp_path)
+    again = task_of(study).images.open(tmp_path)
     assert all((a == b).all() for a, b in zip(pairs.parts.values(), again.parts.values(), strict=True))
 
 
@@ -122,7 +136,7 @@ def test_one_class_trains_and_another_judges(tmp_path):
         "data.synthetic_count=200",
     ]
     shifted = load_study(space(tmp_path), overrides)
-    pairs = shifted.kind.open(shifted, tmp_path)
+    pairs = task_of(shifted).images.open(tmp_path)
     labels = PairSet.open(pairs.path).labels
     assert set(labels[pairs.train]) == {"disc"}
     assert set(labels[pairs.reference]) == set(labels[pairs.final]) == {"elliptical"}
@@ -137,7 +151,7 @@ def test_what_the_set_cannot_give_is_said(tmp_path):
     def refusal(*overrides: str) -> str:
         asked = load_study(space(tmp_path), [*named, *overrides])
         with pytest.raises(InputError) as caught:
-            asked.kind.open(asked, tmp_path)
+            task_of(asked).images.open(tmp_path)
         return str(caught.value)
 
     assert "spiral" in refusal("data.train_label=spiral")
@@ -148,21 +162,17 @@ def test_what_the_set_cannot_give_is_said(tmp_path):
 
 
 def test_a_trial_is_not_judged_before_its_networks_have_met(study):
-    assert first_judged_epoch(study.train, 3) == 3 + 2
+    assert study.train.first_judged_epoch(3) == 3 + 2
     _, alone = study.configure({"train.adversarial.epochs": 0})
-    assert first_judged_epoch(alone, 3) == 3
+    assert alone.first_judged_epoch(3) == 3
 
 
 def test_a_worker_trains_evaluates_and_draws_the_same_galaxies_each_time(study, tmp_path):
-    pairs = study.kind.open(study, tmp_path)
+    pairs = task_of(study).images.open(tmp_path)
     np.savez(tmp_path / "split.npz", **pairs.parts)
-    settings = job_settings(
-        study, galaxy_set=pairs.path, split=tmp_path / "split.npz", reference=tmp_path, folder=tmp_path, threads=1
-    )
-    model, train = study.configure({}, seed=3)
-    trial = {"name": "0000", "model": as_dict(model), "train": as_dict(train)}
-    trainer = study.kind.trainer(trial, settings, device="cpu", world=None, threads=1)
-    evaluator = study.kind.evaluator(trial, settings)
+    trial = trial_of(job(study, tmp_path, pairs.path))
+    trainer = trial.trainer(device="cpu", world=None, threads=1)
+    evaluator = trial.evaluator()
     seen = []
     while trainer.epoch < trainer.total_epochs:
         result = trainer.train_epoch()
@@ -170,9 +180,9 @@ def test_a_worker_trains_evaluates_and_draws_the_same_galaxies_each_time(study, 
         assert all(isinstance(value, float) for value in facts.values()) and "images_per_second" in facts
         assert ("loss/generator" in facts) == (result.phase != "critic")
         if result.epoch in (2, 4):
-            reported = evaluator.run(trainer, result, {"final": result.epoch == 4, "diverged": None})
-            assert reported["objective"] == -reported["psnr"]
-            seen.append(Path(reported["evaluation"]))
+            reported = evaluator.run(trainer, result, final=result.epoch == 4, clock={})
+            assert reported.objective == -reported.metrics["psnr"]
+            seen.append(reported.folder)
     assert trainer.epoch == 4
     first, last = (np.asarray(Image.open(folder / "triptychs.png")) for folder in seen)
     third = first.shape[1] // 3
@@ -189,11 +199,11 @@ def test_a_worker_trains_evaluates_and_draws_the_same_galaxies_each_time(study, 
 def test_a_diverged_trial_has_the_worst_finite_objective(study, tmp_path):
     from types import SimpleNamespace
 
-    trial = {"name": "0000", "model": {"family": "unet"}}
-    settings = {"metrics": ["psnr", "flux_scatter"], "folder": str(tmp_path)}
     gone = SimpleNamespace(diverged="a loss is not finite", epoch=3)
-    reported = study.kind.evaluator(trial, settings).run(None, gone, {"final": True, "diverged": gone.diverged})
-    assert reported["objectives"] == {"psnr": 0.0, "flux_scatter": 1000.0} and not reported["rankable"]
+    trial = trial_of(job(study, tmp_path, tmp_path, metrics=("psnr", "flux_scatter")))
+    reported = trial.evaluator().run(None, gone, final=True, clock={})
+    assert reported.objectives == {"psnr": 0.0, "flux_scatter": 1000.0} and not reported.rankable
+    assert reported.diverged == gone.diverged
 
 
 def test_differences_show_what_is_missing():
@@ -215,12 +225,12 @@ def test_the_table_is_about_enhancement(study, tmp_path):
 
     rows = [row("0001", 31.5), row("0000", 29.0, "baseline")]
     console = Console(width=200, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
-    console.print(ranked_table(study, rows))
+    console.print(ranked_table(study, PairObjective(), rows))
     text = console.export_text()
     assert "ranked by psnr (largest is best)" in text and "31.500 @4" in text and "28.00" in text and "4/4" in text
     assert "floor" not in text and "no fit" not in text
-    assert notes(study, rows) == ["baseline: 29.000, rank 2; best: 31.500"]
-    assert "study.enhance" in study.kind.use(study, tmp_path)
+    assert notes(study, PairObjective(), rows) == ["baseline: 29.000, rank 2; best: 31.500"]
+    assert "study.enhance" in task_of(study).results.use(tmp_path)
 
 
 def test_the_report_shows_the_best_beside_its_input_with_its_triptychs(study, tmp_path):
