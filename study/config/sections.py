@@ -6,21 +6,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from common.errors import require
+from eval.metrics import GALAXIES
 
 SAMPLERS = ("tpe", "random", "grid", "qmc", "gp", "nsga2", "ablation")
-METRICS = {
-    "ks_mean": "ks_mean",
-    "ks_max": "ks_max",
-    "ellipticity": "ks/ellipticity",
-    "position_angle": "ks/position_angle",
-    "flux": "ks/flux",
-    "semi_major_axis": "ks/semi_major_axis",
-    "energy": "energy",
-    "spectrum": "spectrum",
-    "color_rg": "ks/color_rg",
-    "color_gb": "ks/color_gb",
-}
-"""Names that `objective.metric` accepts, and the metric that each stands for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +50,7 @@ class ObjectiveConfig:
     Attributes
     ----------
     metric : str or tuple of str
-        One of `METRICS`, or a list of them (Pareto front, no early stopping).
+        Registered in `eval.metrics`, or a list of them (Pareto front, no early stopping).
     samples : int
         Generated galaxies measured at each evaluation.
     every_epochs : int
@@ -88,8 +76,8 @@ class ObjectiveConfig:
 
     def __post_init__(self):
         for name in self.metrics:
-            accepted = f"one of {', '.join(METRICS)}, or a list of them"
-            require(name in METRICS, "metric", name, accepted)
+            accepted = f"one of {', '.join(GALAXIES.objectives)}, or a list of them"
+            require(name in GALAXIES.objectives, "metric", name, accepted)
         require(
             0 < len(self.metrics) == len(set(self.metrics)), "metric", self.metric, "each metric once, at least one"
         )

@@ -232,11 +232,11 @@ def _registered(client: Any, given: str) -> str:
     """The artifact URI behind `models:/NAME/VERSION` or `models:/NAME@ALIAS`."""
     name, at, alias = given.removeprefix("models:/").partition("@")
     if at:
-        return client.get_model_version_by_alias(name, alias).source
+        return str(client.get_model_version_by_alias(name, alias).source)
     name, _, version = name.rpartition("/")
     if not name or not version.isdigit():
         raise ValueError("expected models:/NAME/VERSION with a number, or models:/NAME@ALIAS")
-    return client.get_model_version(name, version).source
+    return str(client.get_model_version(name, version).source)
 
 
 def _store(given: str, tracking_uri: str | None) -> str:

@@ -122,4 +122,4 @@ def tune_scheduler(halving: SuccessiveHalving | None, *, spared: Collection[str]
             stop = halving.judge(spec.number, result["epoch"], result["objective"], first_epoch=spec.judged_from)
             return TrialScheduler.STOP if stop and spec.role not in spared else TrialScheduler.CONTINUE
 
-    return EarlyStopping()
+    return EarlyStopping()  # type: ignore[no-untyped-call]

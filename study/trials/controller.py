@@ -50,7 +50,7 @@ class _Report(TuneReportCallback):
     """From the controller's process, through the queue that Tune documents."""
 
     def __init__(self, change: Change):
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.change = change
 
     def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:
@@ -88,7 +88,7 @@ def _inline_trainer() -> type[TorchTrainer]:
         def _initialize_and_run_controller(self, **kwargs: Any) -> Any:
             controller = InlineController(**kwargs)
             try:
-                asyncio.run(controller.run())
+                asyncio.run(controller.run())  # type: ignore[no-untyped-call]
                 return controller.get_result()
             finally:
                 _close(controller)

@@ -13,6 +13,7 @@ import optuna
 
 from eval.catalogue import write_catalogue
 from eval.measure import measure
+from eval.metrics import Sample
 from gan.data import GalaxySet
 from gan.datasets.synthetic import cache_folder, synthetic_set
 from gan.training import checkpoint
@@ -21,7 +22,7 @@ from study.config import Study, load_study
 from study.results.recorded_trials import trial_name
 from study.search.searcher import open_history
 from study.storage.trial_files import TrialFiles
-from study.tasks.generation.evaluation import Reference, evaluate
+from study.tasks.generation.evaluation import evaluate
 from study.tasks.generation.objective import GalaxyObjective
 from study.tasks.generation.sampling import Sampling, sizes, training_images
 
@@ -85,7 +86,7 @@ class SmallStudy:
     ----------
     folder : Path
         With `study.yaml`, `split.npz`, `reference.parquet` and the history.
-    reference : Reference
+    reference : Sample
         What trials are judged by.
     """
 
@@ -93,7 +94,7 @@ class SmallStudy:
     folder: Path
     history: optuna.Study
     galaxies: GalaxySet
-    reference: Reference
+    reference: Sample
 
     def train(
         self, *, point: dict[str, Any], role: str = "search", seed: int = 0, draws: int = 50,
@@ -180,7 +181,7 @@ def begin(results: Path, text: str, *, kept: int = 40, cache: Path | None = None
     np.savez(folder / "split.npz", train=train, reference=reference)
     (folder / "state.json").write_text(json.dumps({"study_id": study.name, "begun": 1000.0, "ended": None}))
     real = galaxies.images(study.data.image_size)[reference]
-    judge = Reference(measure(real), real)
+    judge = Sample(measure(real), real)
     write_catalogue(judge.catalogue, folder / "reference.parquet")
     return SmallStudy(study, folder, open_history(study, folder / "optuna.db"), galaxies, judge)
 

@@ -7,10 +7,11 @@ import time
 
 import numpy as np
 
+from eval.metrics import PAIRS
 from gan.enhance.config import EnhanceTrainConfig
 from study.cluster.placement import Placement
 from study.config.families import EnhancerStudy
-from study.config.pair_sections import SENSES, EnhancerConfig
+from study.config.pair_sections import EnhancerConfig
 from study.tasks.task import Cost, TaskCost
 
 CALIBRATION_S = 2.0
@@ -82,7 +83,7 @@ class PairCost(TaskCost):
         ]
         attention = ", attention" if model.attention else ""
         ratio = train.adversarial.critic_lr_ratio
-        goals = ", ".join(f"{name} ({SENSES[name]})" for name in objective.metrics)
+        goals = ", ".join(f"{name} ({PAIRS[name].sense})" for name in objective.metrics)
         return {
             "model": f"{model.family}, {model.image_size} px to {model.output_size} px, depth {model.depth}, width "
             f"{model.width}{attention}; critic: {model.critic.loss}, width {model.critic.width}",

@@ -102,7 +102,8 @@ def triptychs(inputs: np.ndarray, predictions: np.ndarray, targets: np.ndarray) 
         return contact_sheet(stacked.repeat(zoom, 1).repeat(zoom, 2), columns=len(columns))
 
     def less(images: np.ndarray) -> np.ndarray:
-        return np.clip(127.5 + CONTRAST * (images.astype(np.float32) - targets), 0, 255).astype(np.uint8)
+        shifted = 127.5 + CONTRAST * (images.astype(np.float32) - targets)
+        return np.asarray(np.clip(shifted, 0, 255), np.uint8)
 
     return {"triptychs": sheet(large, predictions, targets), "differences": sheet(less(large), less(predictions))}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from study.config.pair_sections import SENSES, cost, shown_cost
+from eval.metrics import PAIRS
 from study.tasks.task import Names, TaskObjective
 
 
@@ -22,22 +22,22 @@ class PairObjective(TaskObjective):
 
     def costs(self, metrics: Mapping[str, float], names: Names, *, diverged: bool = False) -> dict[str, float]:
         """See `TaskObjective`."""
-        return {name: cost(name, {} if diverged else metrics) for name in names}
+        return {name: PAIRS[name].cost({} if diverged else metrics) for name in names}
 
     def shown(self, name: str, cost: float) -> float:
         """See `TaskObjective`."""
-        return shown_cost(name, cost)
+        return PAIRS[name].shown(cost)
 
     def heading(self, name: str) -> str:
         """See `TaskObjective`."""
-        return f"|{name}|" if SENSES[name] == "nearest 0" else name
+        return f"|{name}|" if PAIRS[name].sense == "nearest 0" else name
 
     def order(self, names: Names) -> str:
         """See `TaskObjective`."""
-        senses = dict.fromkeys(SENSES[name] for name in names)
+        senses = dict.fromkeys(PAIRS[name].sense for name in names)
         if len(senses) == 1:
             return f"{next(iter(senses))} is best"
-        return ", ".join(f"{name}: {SENSES[name]}" for name in names)
+        return ", ".join(f"{name}: {PAIRS[name].sense}" for name in names)
 
     def final_note(self, count: int) -> str:
         """See `TaskObjective`."""

@@ -11,29 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from study.config.sections import METRICS
+from eval.metrics import GALAXIES, Sample, Samples
 from study.tasks.evaluator import Evaluation, finite
-from study.tasks.generation.objective import WORST
 from study.tasks.pictures import write_png
 
 GRID_IMAGES = 64
-SPECTRUM_IMAGES = 2000
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Real galaxies that generated ones are compared with.
-
-    Attributes
-    ----------
-    catalogue : DataFrame
-        Their measured properties.
-    images : (N, H, W, C) uint8 array
-        The galaxies.
-    """
-
-    catalogue: pd.DataFrame
-    images: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,15 +44,15 @@ class GalaxyEvaluation(Evaluation):
             write_png(contact_sheet(self.images[:GRID_IMAGES], columns=8), folder / "samples.png")
 
 
-def evaluate(images: np.ndarray, reference: Reference, *, engine: str, jobs: int | None = None) -> GalaxyEvaluation:
+def evaluate(images: np.ndarray, reference: Sample, *, engine: str, jobs: int | None = None) -> GalaxyEvaluation:
     """Measure generated galaxies and compare them with the reference.
 
     Parameters
     ----------
     images : (n, H, W, C) uint8 array
         Generated galaxies.
-    reference : Reference
-        Real ones, measured in the same way.
+    reference : Sample
+        Real galaxies, measured in the same way.
     engine : str
         Of `eval.measure.measure`.
     jobs : int or None
@@ -81,22 +63,18 @@ def evaluate(images: np.ndarray, reference: Reference, *, engine: str, jobs: int
     return judge(images, measure(images, engine=engine, jobs=jobs), reference)
 
 
-def judge(images: np.ndarray, catalogue: pd.DataFrame, reference: Reference) -> GalaxyEvaluation:
-    """Compare a catalogue that is already measured; `images` serve the power spectrum."""
-    from eval.distances import compare
-    from eval.statistics.spectra import spectrum_distance
-
-    comparison = compare(reference.catalogue, catalogue)
-    spectrum = spectrum_distance(reference.images[:SPECTRUM_IMAGES], images[:SPECTRUM_IMAGES])
+def judge(images: np.ndarray, catalogue: pd.DataFrame, reference: Sample) -> GalaxyEvaluation:
+    """Compare a catalogue that is already measured; `images` serve the metrics of images."""
+    samples = Samples(reference, Sample(catalogue, images))
     return GalaxyEvaluation(
-        metrics=finite({**comparison.metrics(), "spectrum": float(spectrum)}),
-        rankable=bool(comparison.rankable),
+        metrics=finite({**samples.comparison.metrics(), **GALAXIES.evaluate(samples)}),
+        rankable=bool(samples.comparison.rankable),
         catalogue=catalogue,
         images=images,
     )
 
 
 def diverged() -> GalaxyEvaluation:
-    """The evaluation of a trial that can draw nothing: the worst finite values."""
-    metrics = {metric: WORST.get(name, 1.0) for name, metric in METRICS.items()}
-    return GalaxyEvaluation(metrics={**metrics, "failed/generated": 1.0})
+    """Return the evaluation of a trial that can draw nothing: the worst finite values."""
+    worst = {metric.key: metric.shown(metric.worst) for metric in GALAXIES if metric.objective}
+    return GalaxyEvaluation(metrics={**worst, "failed/generated": 1.0})

@@ -6,8 +6,10 @@ import functools
 import time
 from typing import Any
 
+from eval.metrics import Sample
+from eval.metrics.registry import SPECTRUM_IMAGES
 from study.tasks.evaluator import Evaluator
-from study.tasks.generation.evaluation import SPECTRUM_IMAGES, GalaxyEvaluation, Reference, diverged, evaluate
+from study.tasks.generation.evaluation import GalaxyEvaluation, diverged, evaluate
 from study.tasks.generation.sampling import Sampling
 from study.tasks.split import load_rows
 
@@ -19,7 +21,7 @@ class GalaxyEvaluator(Evaluator):
     """Draws galaxies, measures them and compares them with the reference."""
 
     @functools.cached_property
-    def reference(self) -> Reference:
+    def reference(self) -> Sample:
         """The real galaxies that generated ones are compared with, read once."""
         from eval.catalogue import read_catalogue
         from gan.data import GalaxySet
@@ -27,7 +29,7 @@ class GalaxyEvaluator(Evaluator):
         files = self.job.files
         images = GalaxySet.open(files.data).images(self.job.trial.model["image_size"])
         rows = load_rows(files.split, "reference")[:SPECTRUM_IMAGES]
-        return Reference(read_catalogue(files.reference), images[rows])
+        return Sample(read_catalogue(files.reference), images[rows])
 
     def judge(self, trainer: Any) -> tuple[GalaxyEvaluation, float]:
         """See `Evaluator`."""

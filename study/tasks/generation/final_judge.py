@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eval.metrics import Sample
+from eval.metrics.registry import SPECTRUM_IMAGES
 from study.config.families import GalaxyStudy
 from study.results.trials import TrialRow
 from study.storage.object_store import address_of, fetched
 from study.storage.trial_files import TrialFiles
-from study.tasks.generation.evaluation import SPECTRUM_IMAGES, GalaxyEvaluation, Reference, judge
+from study.tasks.generation.evaluation import GalaxyEvaluation, judge
 from study.tasks.generation.sampling import Sampling, input_size
 from study.tasks.split import load_rows
 
@@ -82,12 +84,12 @@ class GalaxyFinalJudge:
         self.study, self.catalogue, self.files, self.cpus = study, catalogue, files, cpus
 
     @functools.cached_property
-    def reference(self) -> Reference:
+    def reference(self) -> Sample:
         """The reference with the images that the power spectrum needs."""
         from gan.data import GalaxySet
 
         images = GalaxySet.open(self.files.data).images(self.study.data.image_size)
-        return Reference(self.catalogue, images[load_rows(self.files.split, "reference")[:SPECTRUM_IMAGES]])
+        return Sample(self.catalogue, images[load_rows(self.files.split, "reference")[:SPECTRUM_IMAGES]])
 
     def __call__(self, row: TrialRow, path: Path) -> tuple[GalaxyEvaluation, int]:
         """Judge a trial's checkpoint: what was found, and on how many galaxies."""

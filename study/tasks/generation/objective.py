@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from study.config.sections import METRICS
+from eval.metrics import GALAXIES
 from study.tasks.task import Names, TaskObjective
-
-WORST = {"energy": 100.0, "spectrum": 100.0}
-"""Finite values of what could not be computed; any KS distance is then 1."""
 
 
 class GalaxyObjective(TaskObjective):
@@ -19,11 +16,11 @@ class GalaxyObjective(TaskObjective):
 
     def costs(self, metrics: Mapping[str, float], names: Names, *, diverged: bool = False) -> dict[str, float]:
         """See `TaskObjective`."""
-        return {name: metrics.get(METRICS[name], WORST.get(name, 1.0)) for name in names}
+        return {name: GALAXIES[name].cost(metrics) for name in names}
 
     def shown(self, name: str, cost: float) -> float:
         """See `TaskObjective`."""
-        return cost
+        return GALAXIES[name].shown(cost)
 
     def heading(self, name: str) -> str:
         """See `TaskObjective`."""
