@@ -69,19 +69,9 @@ class ArraySource:
 
 
 def _maps_whole_file(images: np.memmap) -> bool:
-    """Whether this is a .npy file as `np.load` maps it, and not a part or a view of one."""
+    """Return whether this is a .npy file as `np.load` maps it, and not a part or a view of one."""
     if images.filename is None or not str(images.filename).endswith(".npy"):
         return False
     whole = np.load(images.filename, mmap_mode="r", allow_pickle=False)
-    places = [array.__array_interface__["data"][0] - _base_address(array) for array in (whole, images)]
-    return (whole.shape, whole.dtype, whole.strides, places[0]) == (
-        images.shape,
-        images.dtype,
-        images.strides,
-        places[1],
-    )
-
-
-def _base_address(array: np.memmap) -> int:
-    """Address at which the file's mapping begins, that of the array less its offset in the file."""
-    return np.frombuffer(array._mmap, np.uint8).__array_interface__["data"][0]  # type: ignore[attr-defined]
+    same = [getattr(whole, name) == getattr(images, name) for name in ("shape", "dtype", "strides", "offset")]
+    return all(same)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import queue
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from common.errors import first_line
 from eval.distributed.blocks import Block, BlockJob, StageError
 from eval.distributed.image_source import ImageSource
 
@@ -49,69 +48,67 @@ def _run_block(batch: dict[str, Any], *, source_ref: list[Any], job: BlockJob) -
         if _last_source is None or _last_source[0] != name:
             _last_source = (name, ray.get(source_ref[0]))
         content = job.run(_last_source[1], block, 1)
-    except Exception as error:  # a source is the user's code and may raise anything
+    except Exception as error:
         problem = f"{type(error).__name__}: {error}"
     return {"start": [block[0]], "stop": [block[1]], "catalogue": [content], "problem": [problem]}
 
 
-def by_ray_data(
-    source: ImageSource, blocks: list[Block], job: BlockJob, workers: int, timeout: float
-) -> Iterator[tuple[Block, bytes]]:
-    """Blocks with their catalogues as they are finished, in any order."""
-    global warm
-    import ray
-
+def _run_dataset(source_ref: list[Any], blocks: list[Block], job: BlockJob, workers: int) -> Iterator[dict[str, Any]]:
+    """Measure all blocks by a dataset, in a task of its own; one row per block, as they are finished."""
     with _quiet_ray_data() as data:
         rows = [{"start": start, "stop": stop} for start, stop in blocks]
-        # The reference travels in a list: Ray would resolve a bare one for every task.
-        keywords = {"source_ref": [ray.put(source)], "job": job}
         dataset = data.from_items(rows, override_num_blocks=len(rows)).map_batches(
             _run_block,
-            fn_kwargs=keywords,
+            fn_kwargs={"source_ref": source_ref, "job": job},
             batch_size=1,
             batch_format="numpy",
             compute=data.TaskPoolStrategy(size=min(workers, len(rows))),
             num_cpus=1,
         )
-        finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        threading.Thread(target=_drain, args=(dataset, finished), daemon=True).start()
-        left = len(blocks)
-        try:
-            while left:
-                result = finished.get(timeout=timeout)
-                if isinstance(result, BaseException):
-                    raise StageError(f"Ray Data stopped with {left} blocks to go: {result}") from result
-                block, content, problem = result
-                if problem:
-                    raise StageError(f"images {block[0]} to {block[1] - 1} could not be measured: {problem}")
-                warm = True
-                yield block, content
-                left -= 1
-        except queue.Empty:
-            free = ray.available_resources().get("CPU", 0)
-            message = (
-                f"no block was finished in {timeout:.0f} s, {left} to go, {free:g} CPUs free: "
-                "the cluster's CPUs are taken, or a block kills every worker (too little memory?)"
-            )
-            raise StageError(message) from None
-        finally:
-            _stop(dataset)
-
-
-def _drain(dataset: Any, finished: queue.SimpleQueue[Any]) -> None:
-    try:
         for batch in dataset.iter_batches(batch_size=1, batch_format="numpy", prefetch_batches=1):
-            start, stop, content, problem = (batch[name][0] for name in ("start", "stop", "catalogue", "problem"))
-            finished.put(((int(start), int(stop)), bytes(content), str(problem)))
-    except BaseException as error:  # handed to the thread that waits
-        finished.put(error)
+            yield {name: values[0] for name, values in batch.items()}
 
 
-def _stop(dataset: Any) -> None:
-    """End an execution that is still going on; Ray Data has no public call for it."""
-    executor = getattr(dataset, "_current_executor", None)
-    if executor is not None:
-        executor.shutdown(force=True)
+def by_ray_data(
+    source: ImageSource, blocks: list[Block], job: BlockJob, workers: int, timeout: float
+) -> Iterator[tuple[Block, bytes]]:
+    """Yield blocks with their catalogues as they are finished, in any order.
+
+    The dataset runs inside a Ray task, which can be cancelled: Ray Data has no public call that ends an execution.
+
+    Raises
+    ------
+    StageError
+        A block could not be measured, no block was finished in `timeout` seconds, or Ray Data gave up.
+    """
+    global warm
+    import ray
+
+    # The reference travels in a list: Ray would resolve a bare one for every task.
+    task = ray.remote(num_cpus=0, max_retries=0, num_returns="streaming")(_run_dataset)
+    running: Any = task.remote([ray.put(source)], blocks, job, workers)
+    left = len(blocks)
+    try:
+        while left:
+            if not ray.wait([running], timeout=timeout)[0]:
+                free = ray.available_resources().get("CPU", 0)
+                raise StageError(
+                    f"no block was finished in {timeout:.0f} s, {left} to go, {free:g} CPUs free: "
+                    "the cluster's CPUs are taken, or a block kills every worker (too little memory?)"
+                )
+            try:
+                row = ray.get(next(running))
+            except (ray.exceptions.RayError, StopIteration) as error:
+                raise StageError(f"Ray Data stopped with {left} blocks to go: {first_line(error)}") from error
+            block = (int(row["start"]), int(row["stop"]))
+            if row["problem"]:
+                raise StageError(f"images {block[0]} to {block[1] - 1} could not be measured: {row['problem']}")
+            warm = True
+            yield block, bytes(row["catalogue"])
+            left -= 1
+    finally:
+        if left:
+            ray.cancel(running, force=True)
 
 
 @contextmanager
