@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +97,7 @@ def write_arrays(folder: Path, kept: list[Done], store: Store, maker: Maker) -> 
             with rows.open("r+b") as stream:
                 stream.write(header.getvalue())
                 stream.truncate(HEADER + int(np.prod(shape)))
-            os.replace(rows, path)
+            _move([rows], folder)
         else:
             with path.open("wb") as stream:
                 stream.write(header.getvalue())
@@ -111,9 +111,13 @@ def write_arrays(folder: Path, kept: list[Done], store: Store, maker: Maker) -> 
 def reclaim(folder: Path, rows: Path) -> None:
     """Undo what an interrupted `write_arrays` moved from `rows` to `folder`."""
     if folder.is_dir():
-        for path in folder.glob("*.npy"):
-            if not (rows / path.name).exists():
-                os.replace(path, rows / path.name)
+        _move([path for path in folder.glob("*.npy") if not (rows / path.name).exists()], rows)
+
+
+def _move(paths: Iterable[Path], folder: Path) -> None:
+    """Move files of one file system into `folder`, in order; a file of the same name is replaced."""
+    for path in paths:
+        os.replace(path, folder / path.name)
 
 
 def _runs(kept: list[Done]) -> Iterator[tuple[list[Any], int, int]]:
@@ -138,9 +142,7 @@ def publish(out: Path, kind: Kind) -> None:
     ready = out / WORK / "publish"
     if not ready.is_dir():
         return
-    names = sorted((path.name for path in ready.iterdir()), key=lambda name: (name == MANIFEST, name))
-    for name in names:
-        os.replace(ready / name, out / name)
+    _move(sorted(ready.iterdir(), key=lambda path: (path.name == MANIFEST, path.name)), out)
     names = read_manifest(out, kind)["arrays"]
     for path in out.glob("*.npy"):
         if path.stem not in names:

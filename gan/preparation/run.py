@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from common.atomic import write_json
 from common.processors import available_cpus
 from gan.data import INDEX, MANIFEST, WORK, DataError
-from gan.datasets.writer import software_versions, write_json
+from gan.datasets.writer import software_versions
 from gan.images.decode_settings import DecodeSettings
 from gan.images.sources import Entry, Source
 from gan.preparation.assemble import LEDGER, choose, labelled, publish, reclaim, refusals, write_arrays
@@ -218,8 +219,8 @@ def _assemble(request: Request, store: Store) -> dict[str, Any]:
     }
     index.to_parquet(new / INDEX, index=False)
     ledger.to_parquet(new / LEDGER, index=False)
-    write_json(new / MANIFEST, manifest)
-    os.replace(new, request.out / WORK / "publish")
+    write_json(new / MANIFEST, manifest, ascii_only=True)
+    new.rename(request.out / WORK / "publish")
     publish(request.out, request.maker.kind)
     return manifest
 
@@ -242,7 +243,7 @@ def _open_plan(request: Request) -> None:
     reclaim(work / "new", work / "parts")
     shutil.rmtree(work / "new", ignore_errors=True)
     (work / "new").mkdir()
-    write_json(work / "plan.json", request.plan)
+    write_json(work / "plan.json", request.plan, ascii_only=True)
 
 
 def _take_in(store: Store, request: Request) -> list[str]:
