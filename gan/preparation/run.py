@@ -27,7 +27,7 @@ from gan.preparation.assemble import LEDGER, choose, labelled, publish, reclaim,
 from gan.preparation.makers import Maker
 from gan.preparation.parts import Result, Store, Task
 from gan.preparation.request import Request
-from gan.preparation.workers import Crew, Job
+from gan.preparation.workers import Job, run_tasks
 
 LOCK_PATIENCE = 5.0  # seconds
 PART_BYTES = 16 * 1024 * 1024
@@ -180,9 +180,9 @@ def _prepare(request: Request, jobs: int, progress: Progress, time_limit: float)
     missing = store.missing(request.entries)
     if missing:
         done, total = len(request.entries) - len(missing), len(request.entries)
-        crew = Crew(Job(request.source, request.maker, store.folder, time_limit), min(jobs, len(missing)))
+        job = Job(request.source, request.maker, store.folder, time_limit)
         tasks = _tasks(missing, tuple(request.maker.layout.values()), jobs, store.next_row)
-        crew.run(tasks, lambda count, refused: progress(done + count, total, refused))
+        run_tasks(job, tasks, min(jobs, len(missing)), lambda count, refused: progress(done + count, total, refused))
         store.read_parts()
     manifest = _assemble(request, store)
     summary = _summary(request.out, manifest, "made" if request.before is None else "updated")

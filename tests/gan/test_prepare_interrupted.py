@@ -157,7 +157,7 @@ def test_a_file_that_kills_or_stops_its_reader_is_refused_alone(folder, tmp_path
 
 
 def test_workers_that_never_begin_end_the_run_in_words(folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(workers, "work", lambda *a: os._exit(3))
+    monkeypatch.setattr(workers, "_opened", lambda job: os._exit(3))
     assert run(folder, "--out", tmp_path / "set", "--sizes", 16) == 2
     assert "die before they begin (exit code 3)" in capsys.readouterr().err
 
