@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from common.names import without_suffix
 from gan.data import MANIFEST, WORK, DataError, Kind, read_manifest
 from gan.images.sources import Entry, Source
 from gan.preparation.makers import Maker
@@ -58,7 +59,7 @@ def choose(entries: list[Entry], store: Store) -> tuple[pd.DataFrame, pd.DataFra
 
 def _ids(names: list[str]) -> list[str]:
     """Stems where they are unique, else names without suffix, else names."""
-    bare = [os.path.splitext(name)[0] for name in names]
+    bare = [without_suffix(name) for name in names]
     for ids in ([name.rpartition("/")[2] for name in bare], bare):
         if len(set(ids)) == len(ids):
             return ids
