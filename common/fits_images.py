@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import DTypeLike
 
+from common.errors import in_words
+
 if TYPE_CHECKING:
     from astropy.io.fits import Header
 
@@ -133,6 +135,6 @@ def _in_words() -> Iterator[None]:
     except FitsError:
         raise
     except Exception as error:
-        words = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+        words = in_words(error)
         short = "buffer" in words or "truncated" in words or isinstance(error, EOFError)
         raise FitsError("truncated" if short else "damaged", words) from None

@@ -93,8 +93,3 @@ def check_size(width: int, height: int, settings: DecodeSettings) -> None:
         raise Refused("too-small", f"{width} x {height} px for images of {max(settings.sizes)} px")
     if width != height and not settings.crop:
         raise Refused("not-square", f"{width} x {height} px")
-
-
-def in_words(error: Exception) -> str:
-    """One short line of an exception."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:160]
