@@ -36,6 +36,11 @@ def require(condition: bool, field: str, value: object, accepted: str) -> None:
         raise FieldError(field, value, accepted)
 
 
+def in_words(error: BaseException, *, most: int = 160) -> str:
+    """Return an error's class and its whole message on one line, at most `most` characters."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:most]
+
+
 def first_line(error: BaseException, *, most: int = 300) -> str:
     """Return the first line of an error's message, at most `most` characters; its class where it has no message."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:most]

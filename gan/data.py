@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from common.errors import InputError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -33,7 +35,7 @@ INDEX = "index.parquet"
 WORK = ".prepare"  # folder of an unfinished preparation
 
 
-class DataError(ValueError):
+class DataError(InputError):
     """A galaxy set or a source of images cannot be used; the message says what and what to do."""
 
 

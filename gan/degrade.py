@@ -13,13 +13,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gan.data import DataError, read_manifest
 from gan.datasets.pair_set import PAIR_SET, SCALES, PairSet, write_pairs
 from gan.images.degradation import RECIPE, DegradeSettings, degraded
+
+if TYPE_CHECKING:
+    from gan.images.sources import Source
+    from gan.preparation.makers import Maker
 
 SYNTHETIC = replace(
     DegradeSettings(),
@@ -112,24 +116,25 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code (0 done, 2 wrong input, 130 interrupted)."""
+    from gan.prepare import make_set
+
+    return make_set(parser(), arguments, _asked)
+
+
+def _asked(options: argparse.Namespace) -> tuple[Source, Maker]:
     from gan.images.sources import open_source
     from gan.preparation.pair_makers import DegradedPairs
-    from gan.prepare import decode_settings, run_command, single_size
+    from gan.prepare import decode_settings, single_size
 
-    options = parser().parse_args(arguments)
-
-    def made() -> tuple[Any, Any]:
-        values = {f.name: getattr(options, f.name) for f in fields(DegradeSettings)}
-        maker = DegradedPairs(
-            decode_settings(options, (single_size(options),)),
-            size=single_size(options),
-            scale=options.scale,
-            degradation=DegradeSettings(**values),
-            seed=options.seed,
-        )
-        return open_source(options.source, key=options.key), maker
-
-    return run_command("gan.degrade", options, made)
+    size = single_size(options)
+    maker = DegradedPairs(
+        decode_settings(options, (size,)),
+        size=size,
+        scale=options.scale,
+        degradation=DegradeSettings(**{f.name: getattr(options, f.name) for f in fields(DegradeSettings)}),
+        seed=options.seed,
+    )
+    return open_source(options.source, key=options.key), maker
 
 
 if __name__ == "__main__":

@@ -7,15 +7,12 @@ import functools
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from common.atomic import write_text
+from common.atomic import atomic_folder, write_json
 from gan.data import FORMAT, INDEX, MANIFEST, VERSION, DataError, GalaxySet, array_hash
 
 if TYPE_CHECKING:
@@ -65,23 +62,14 @@ def write_folder(
     DataError
         If `path` holds something already or cannot be written; nothing is left of it then.
     """
-    path = Path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error}") from None
-    try:
-        os.chmod(work, 0o755)
-        for name, array in arrays.items():
-            np.save(work / f"{name}.npy", array)
-        index.to_parquet(work / INDEX, index=False)
-        write_json(work / MANIFEST, {**manifest, "software": software_versions()})
-        os.replace(work, path)
+        with atomic_folder(path) as work:
+            for name, array in arrays.items():
+                np.save(work / f"{name}.npy", array)
+            index.to_parquet(work / INDEX, index=False)
+            write_json(work / MANIFEST, {**manifest, "software": software_versions()}, ascii_only=True)
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def describe_arrays(
@@ -120,8 +108,3 @@ def software_versions(names: tuple[str, ...] = ("numpy", "pillow", "astropy", "p
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
     return versions
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as JSON to `path`, whole or not at all."""
-    write_text(path, json.dumps(value, indent=1) + "\n")

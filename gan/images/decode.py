@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from gan.images.cubes import GZIP, cube_to_image, is_fits, read_cube
-from gan.images.decode_settings import FILTERS, DecodeSettings, check_size, in_words
+from common.errors import in_words
+from common.fits_images import GZIP, is_fits
+from gan.images.cubes import cube_to_image, read_cube
+from gan.images.decode_settings import FILTERS, DecodeSettings, check_size
 from gan.images.rejections import Refused
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "PPM")

@@ -6,6 +6,7 @@ import os
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from common.names import stem
 from gan.data import DataError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def join_table(
     names = {
         "source": index["source"],
         "file": index["source"].map(lambda name: PurePosixPath(name).name),
-        "stem": index["source"].map(lambda name: PurePosixPath(name).stem),
+        "stem": index["source"].map(stem),
         "id": index["id"],
     }
     best: tuple[int, str, str] = (0, "", "")

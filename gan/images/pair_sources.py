@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from common.names import without_suffix
 from gan.data import DataError
 from gan.images.labels import read_table
 from gan.images.rejections import Refused
@@ -158,10 +159,10 @@ def open_pair_table(
 def _by_stem(entries: list[Entry], folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for entry in entries:
-        stem = os.path.splitext(entry.name)[0]
-        if stem in found:
-            raise DataError(f"{folder} has both {found[stem]} and {entry.name}: expected one file of each name")
-        found[stem] = entry.name
+        name = without_suffix(entry.name)
+        if name in found:
+            raise DataError(f"{folder} has both {found[name]} and {entry.name}: expected one file of each name")
+        found[name] = entry.name
     return found
 
 

@@ -7,12 +7,13 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from common.names import without_suffix
 from gan.data import MANIFEST, WORK, DataError, Kind, read_manifest
 from gan.images.sources import Entry, Source
 from gan.preparation.makers import Maker
@@ -58,7 +59,7 @@ def choose(entries: list[Entry], store: Store) -> tuple[pd.DataFrame, pd.DataFra
 
 def _ids(names: list[str]) -> list[str]:
     """Stems where they are unique, else names without suffix, else names."""
-    bare = [os.path.splitext(name)[0] for name in names]
+    bare = [without_suffix(name) for name in names]
     for ids in ([name.rpartition("/")[2] for name in bare], bare):
         if len(set(ids)) == len(ids):
             return ids
@@ -97,7 +98,7 @@ def write_arrays(folder: Path, kept: list[Done], store: Store, maker: Maker) -> 
             with rows.open("r+b") as stream:
                 stream.write(header.getvalue())
                 stream.truncate(HEADER + int(np.prod(shape)))
-            os.replace(rows, path)
+            _move([rows], folder)
         else:
             with path.open("wb") as stream:
                 stream.write(header.getvalue())
@@ -111,9 +112,13 @@ def write_arrays(folder: Path, kept: list[Done], store: Store, maker: Maker) -> 
 def reclaim(folder: Path, rows: Path) -> None:
     """Undo what an interrupted `write_arrays` moved from `rows` to `folder`."""
     if folder.is_dir():
-        for path in folder.glob("*.npy"):
-            if not (rows / path.name).exists():
-                os.replace(path, rows / path.name)
+        _move([path for path in folder.glob("*.npy") if not (rows / path.name).exists()], rows)
+
+
+def _move(paths: Iterable[Path], folder: Path) -> None:
+    """Move files of one file system into `folder`, in order; a file of the same name is replaced."""
+    for path in paths:
+        os.replace(path, folder / path.name)
 
 
 def _runs(kept: list[Done]) -> Iterator[tuple[list[Any], int, int]]:
@@ -138,9 +143,7 @@ def publish(out: Path, kind: Kind) -> None:
     ready = out / WORK / "publish"
     if not ready.is_dir():
         return
-    names = sorted((path.name for path in ready.iterdir()), key=lambda name: (name == MANIFEST, name))
-    for name in names:
-        os.replace(ready / name, out / name)
+    _move(sorted(ready.iterdir(), key=lambda path: (path.name == MANIFEST, path.name)), out)
     names = read_manifest(out, kind)["arrays"]
     for path in out.glob("*.npy"):
         if path.stem not in names:

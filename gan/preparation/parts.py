@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from common.atomic import write_json
 from gan.data import image_hash
 from gan.images.sources import Entry
 
@@ -82,12 +83,7 @@ def write_part(folder: Path, task: Task, results: list[Result], pixels: Mapping[
             os.close(descriptor)
     content = {"format": FORMAT, "row": task.row, "length": len(task.entries), "results": [vars(r) for r in results]}
     name = hashlib.sha256("\n".join(f"{r.name}\t{r.stamp}" for r in results).encode("utf-8", "replace")).hexdigest()
-    temporary = folder / f"{name[:32]}.{os.getpid()}"
-    try:
-        temporary.write_text(json.dumps(content))
-        os.replace(temporary, folder / f"{name[:32]}.part")
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_json(folder / f"{name[:32]}.part", content, indent=None, ascii_only=True)
 
 
 def open_rows(folder: Path, name: str, size: int) -> np.ndarray:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from common.atomic import atomic_path
-from common.errors import FieldError
+from common.errors import FieldError, first_line
 from gan.config import ModelConfig, model_from_dict, train_from_dict
 from gan.models import Network, build, check
 from gan.models.released import LayoutError, config_of
@@ -171,7 +171,9 @@ def _open(path: str | os.PathLike[str]) -> dict[str, Any]:
     except pickle.UnpicklingError:
         raise CheckpointError(f"{path}: not a PyTorch file, or one that holds more than weights (refused)") from None
     except Exception as error:  # whatever the parsers of zip and pickle make of bytes from outside
-        raise CheckpointError(f"{path}: damaged, truncated, or not a PyTorch file ({_first_line(error)})") from None
+        raise CheckpointError(
+            f"{path}: damaged, truncated, or not a PyTorch file ({first_line(error, most=120)})"
+        ) from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, expected a checkpoint or a state dict")
     return content
@@ -191,14 +193,10 @@ def expected_content(path: str | os.PathLike[str]) -> Iterator[None]:
     except CheckpointError:
         raise
     except (FieldError, LayoutError) as error:
-        raise CheckpointError(f"{path}: {_first_line(error, 1000)}") from None
+        raise CheckpointError(f"{path}: {first_line(error, most=1000)}") from None
     except (LookupError, TypeError, ValueError, RuntimeError, AttributeError, OverflowError) as error:
-        what = f"{type(error).__name__}: {_first_line(error)}"
+        what = f"{type(error).__name__}: {first_line(error, most=120)}"
         raise CheckpointError(f"{path}: not the content of a checkpoint of this version ({what})") from None
-
-
-def _first_line(error: BaseException, most: int = 120) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:most]
 
 
 def _shown(value: Any) -> str:

@@ -183,7 +183,8 @@ class Trainer:
     def _average_network(self) -> Network | None:
         if self.train_config.ema_decay is None:
             return None
-        average = self.family.generator(self.model).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        average = self.family.generator(self.model)
+        average.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         average.load_state_dict(self.generator.state_dict())
         return average.requires_grad_(False).eval()
 

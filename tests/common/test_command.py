@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from common.command import explain_resources, repeat, run_command
-from common.errors import FieldError, InputError, first_line
+from common.errors import FieldError, InputError, first_line, in_words
 
 
 def parser():
@@ -64,6 +64,7 @@ def test_an_error_in_one_line():
     assert first_line(ValueError("\n  one\ntwo")) == "one"
     assert first_line(ValueError()) == "ValueError"
     assert first_line(ValueError("x" * 500), most=10) == "x" * 10
+    assert in_words(OSError("one\n  two")) == "OSError: one two" and len(in_words(ValueError("x" * 500))) == 160
 
 
 def test_a_setting_is_named_with_what_would_work():

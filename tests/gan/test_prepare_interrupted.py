@@ -8,8 +8,8 @@ import time
 
 import pytest
 
+from common.atomic import write_json
 from gan.data import GalaxySet
-from gan.datasets.writer import write_json
 from gan.images.decode_settings import DecodeSettings
 from gan.images.sources import open_source
 from gan.preparation import run as preparation_run
@@ -54,6 +54,7 @@ def test_interrupted_and_run_again_it_goes_on(folder, tmp_path, capsys, number):
     parts = list((out / ".prepare" / "parts").glob("*.part"))
     assert parts and not (out / "manifest.json").exists()
     (out / ".prepare" / "parts" / "half.123").write_bytes(b"left by a killed worker")
+    (out / ".prepare" / "parts" / ".0a1b2c-half.part").write_text('{"format": 1, "row": 0, ')
     assert run(folder, "--out", out, "--sizes", 16) == 0
     assert "went on from an interrupted run" in capsys.readouterr().out
     galaxy_set = GalaxySet.open(out)
@@ -99,7 +100,7 @@ def test_killed_between_the_last_image_and_the_manifest(folder, tmp_path, monkey
 
     out = tmp_path / "set"
     monkeypatch.setattr(
-        preparation_run, "write_json", lambda path, value: killed() if path.name == "manifest.json" else None
+        preparation_run, "write_json", lambda path, value, **_: killed() if path.name == "manifest.json" else None
     )
     assert run(folder, "--out", out, "--sizes", 16) == 130
     monkeypatch.undo()
@@ -156,7 +157,7 @@ def test_a_file_that_kills_or_stops_its_reader_is_refused_alone(folder, tmp_path
 
 
 def test_workers_that_never_begin_end_the_run_in_words(folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(workers, "work", lambda *a: os._exit(3))
+    monkeypatch.setattr(workers, "_opened", lambda job: os._exit(3))
     assert run(folder, "--out", tmp_path / "set", "--sizes", 16) == 2
     assert "die before they begin (exit code 3)" in capsys.readouterr().err
 
