@@ -153,8 +153,8 @@ def make_parts(study: Any, folder: Path, uri: str | None) -> tuple[Any, ...]:
     """Optuna's history, tracker and progress of a study in `folder`."""
     from rich.console import Console
 
+    from study.search.history import open_history
     from study.search.progress import Progress
-    from study.search.searcher import open_history
     from study.tracking.mlflow_store import default_uri
     from study.tracking.mlflow_tracker import Tracker
 
@@ -210,6 +210,8 @@ def through_tune(study: Any, folder: Path, clock: Clock, given: argparse.Namespa
     from study.cluster.placement import Node, Placement
     from study.search import loop
     from study.search.searcher import HistorySearch
+    from study.storage.trial_files import TrialFiles
+    from study.tasks.job import TrialSettings
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "include_dashboard": False})
     for _ in range(given.nodes):
@@ -232,7 +234,14 @@ def through_tune(study: Any, folder: Path, clock: Clock, given: argparse.Namespa
     HistorySearch.on_trial_complete = ended
     try:
         placement = Placement(given.nodes, 1, (Node(1.0, 0.0),) * given.nodes)
-        loop.search(study, history, {}, placement, folder, tracker=tracker, progress=progress)
+        settings = TrialSettings(
+            files=TrialFiles.of_study(folder, folder, stage1=None),
+            samples=1,
+            every_epochs=10,
+            engine="fast",
+            metrics=("ks_mean",),
+        )
+        loop.search(study, history, settings, placement, folder, tracker=tracker, progress=progress)
         tracker.close("FINISHED")
     finally:
         ray.shutdown()

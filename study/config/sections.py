@@ -8,7 +8,33 @@ from typing import Literal
 from common.errors import require
 from eval.metrics import GALAXIES
 
-SAMPLERS = ("tpe", "random", "grid", "qmc", "gp", "nsga2", "ablation")
+
+@dataclass(frozen=True, kw_only=True)
+class Sampler:
+    """What a study may ask of a sampler; `study.search.samplers` makes it.
+
+    Attributes
+    ----------
+    planned : bool
+        Whether all of its points are known before the search begins; its axes need levels then.
+    several_objectives : bool
+        Whether it can search for a Pareto front.
+    """
+
+    planned: bool = False
+    several_objectives: bool = True
+
+
+SAMPLERS = {
+    "tpe": Sampler(),
+    "random": Sampler(),
+    "grid": Sampler(planned=True),
+    "qmc": Sampler(),
+    "gp": Sampler(several_objectives=False),
+    "nsga2": Sampler(),
+    "ablation": Sampler(planned=True),
+}
+"""By the name in `search.sampler`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +169,7 @@ class SearchConfig:
         Early stopping.
     """
 
-    sampler: Literal["tpe", "random", "grid", "qmc", "gp", "nsga2", "ablation"] = "tpe"
+    sampler: str = "tpe"
     trials: int | None = None
     seed: int = 0
     baseline_first: bool = True
@@ -151,6 +177,7 @@ class SearchConfig:
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
 
     def __post_init__(self):
+        require(self.sampler in SAMPLERS, "sampler", self.sampler, f"one of {', '.join(SAMPLERS)}")
         require(self.trials is None or 1 <= self.trials <= 10**6, "trials", self.trials, "1 or more, or null")
         require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
         require(1 <= self.repeats <= 1000, "repeats", self.repeats, "1 or more")

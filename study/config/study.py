@@ -19,7 +19,7 @@ from study.config.overrides import SECTIONS, assign, remove
 from study.config.pair_sections import EnhanceObjectiveConfig, EnhancerConfig, PairDataConfig
 from study.config.schema import Lines, bind, field_types, locate
 from study.config.search_space import Axis, Point, grid, one_at_a_time, same
-from study.config.sections import DataConfig, ObjectiveConfig, ResourcesConfig, SchedulerConfig, SearchConfig
+from study.config.sections import SAMPLERS, DataConfig, ObjectiveConfig, ResourcesConfig, SchedulerConfig, SearchConfig
 
 Model = ModelConfig | EnhancerConfig
 Train = TrainConfig | EnhanceTrainConfig
@@ -184,7 +184,7 @@ class Study(ABC):
     @property
     def trials(self) -> int:
         """Trials in all."""
-        if self.search.sampler in ("grid", "ablation"):
+        if SAMPLERS[self.search.sampler].planned:
             return len(self.planned())
         return self.search.trials or (16 if self.axes else self.fixed_trials)
 

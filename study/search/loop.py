@@ -9,14 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import optuna
 from ray import tune
 
 from study.cluster.placement import Placement
 from study.config.study import Study
 from study.search.asha import SuccessiveHalving, tune_scheduler
+from study.search.history import History, replayable
 from study.search.progress import Progress
-from study.search.searcher import HistorySearch, replayable
+from study.search.searcher import HistorySearch
 from study.storage.disk_errors import StudyHaltedError
 from study.storage.trial_folder import reported
 from study.tasks.job import TrialSettings, TrialSpec
@@ -29,7 +29,7 @@ MAX_TRIAL_FAILURES = 1
 
 def search(
     study: Study,
-    history: optuna.Study,
+    history: History,
     settings: TrialSettings,
     placement: Placement,
     folder: Path,
@@ -42,7 +42,7 @@ def search(
 
     Parameters
     ----------
-    study, history : Study, optuna.Study
+    study, history : Study, History
         What is searched, and what is known already.
     settings : TrialSettings
         What all trials share.
@@ -65,7 +65,7 @@ def search(
     searcher = HistorySearch(study, history, folder / "trials", capacity)
     halving = make_halving(study)
     if halving is not None:
-        halving.replay(replayable(study, history))
+        halving.replay(replayable(study, history.study))
     tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(

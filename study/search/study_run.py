@@ -24,9 +24,9 @@ from study.results.summary import show
 from study.results.trials import TrialRow, collect, progress_counts
 from study.search import plan
 from study.search.finalists import judge_finalists, keep_best
+from study.search.history import History, close_unfinished, open_history
 from study.search.mlflow_backfill import send_missing
 from study.search.progress import Progress
-from study.search.searcher import close_unfinished, open_history
 from study.storage.object_store import bring_best, send_inputs
 from study.storage.study_folder import StudyFolder
 from study.storage.trial_files import TrialFiles
@@ -38,7 +38,6 @@ from study.tracking.credentials import without_password
 from study.tracking.mlflow_tracker import CLOSE_TIMEOUT_S, Pictures, Tracker
 
 if TYPE_CHECKING:
-    import optuna
     import pandas as pd
 
 SPARE_FINALISTS = 2
@@ -109,7 +108,7 @@ class StudyRun:
         """Run what is left of the study, print its table and return the exit code."""
         study, folder = self.study, self.folder
         history = open_history(study, folder.database)
-        if folder.state.get("ended") and (self.finish or len(finished(history)) >= study.trials):
+        if folder.state.get("ended") and (self.finish or len(finished(history.study)) >= study.trials):
             if not folder.state.get("unsent"):
                 self.console.print(f"{folder.path}: this study is finished; nothing to do")
                 return self.show_end(history)
@@ -121,7 +120,7 @@ class StudyRun:
         self.console.print(f"\ntook {plan.duration(time.time() - self.started)}")
         return self.show_end(history)
 
-    def _work(self, history: optuna.Study) -> int:
+    def _work(self, history: History) -> int:
         """Search and judge; returns how many messages MLflow did not take."""
         study, folder = self.study, self.folder
         reference = self.prepare()
@@ -129,14 +128,14 @@ class StudyRun:
         status, patience = "KILLED", SHORT_PATIENCE_S
         try:
             if self.finish:
-                close_unfinished(history)
-            send_missing(study, history, folder.trials, tracker)
+                close_unfinished(history.study)
+            send_missing(study, history.study, folder.trials, tracker)
             if not self.address and not folder.state.get("ended"):
                 ray_session.start(None, self.placement)
             take_sigterm_as_ctrl_c()  # Ray has put a handler of its own in place
             ray_session.silence()
             self.show_plan()
-            if not self.finish and len(finished(history)) < study.trials:
+            if not self.finish and len(finished(history.study)) < study.trials:
                 self.search(history, tracker)
             self.judge(history, reference, tracker)
             status, patience = "FINISHED", CLOSE_TIMEOUT_S
@@ -192,7 +191,7 @@ class StudyRun:
                 "--resume continues"
             )
 
-    def search(self, history: optuna.Study, tracker: Tracker) -> None:
+    def search(self, history: History, tracker: Tracker) -> None:
         """Run the trials that are not finished."""
         from study.search.loop import search
 
@@ -202,7 +201,7 @@ class StudyRun:
         def in_words(cost: float) -> str:
             return f"{objective.heading(metric)} {objective.shown(metric, cost):.3f}"
 
-        with Progress(self.console, study.trials, progress_counts(history), in_words) as shown:
+        with Progress(self.console, study.trials, progress_counts(history.study), in_words) as shown:
             search(
                 study, history, self._settings(), self.placement, self.folder.path, tracker=tracker, progress=shown,
                 capacity=ray_session.Capacity(study, self.say) if self.address else None,
@@ -225,10 +224,10 @@ class StudyRun:
             logical_gpus=logical_gpus(),
         )
 
-    def judge(self, history: optuna.Study, reference: pd.DataFrame | None, tracker: Tracker) -> None:
+    def judge(self, history: History, reference: pd.DataFrame | None, tracker: Tracker) -> None:
         """Judge the finalists, keep the best checkpoint, hand both to MLflow."""
         study, folder = self.study, self.folder
-        rows = collect(study, history, folder.path)
+        rows = collect(study, history.study, folder.path)
         bring_best(folder.mirror, rows[: study.objective.finalists + SPARE_FINALISTS])
         with self.console.status("judging the finalists"):
             cpus = int(sum(node.cpus for node in self.placement.nodes))
@@ -237,7 +236,7 @@ class StudyRun:
                 judge=self.task.results.final_judge(reference, self.files, cpus),
                 done=self.say_finalist, say=self.console.print,
             )  # fmt: skip
-        rows = collect(study, history, folder.path)
+        rows = collect(study, history.study, folder.path)
         for row in rows:
             if row.final is not None:
                 self._track_finalist(row, row.final, tracker)
@@ -262,9 +261,9 @@ class StudyRun:
         metrics = {f"final/{name}": value for name, value in final["metrics"].items()}
         tracker.log_files(row.name, files, metrics, found=final.get("time", 0.0))
 
-    def show_end(self, history: optuna.Study) -> int:
+    def show_end(self, history: History) -> int:
         """Print the ranked table and where things are; returns the exit code."""
-        rows = collect(self.study, history, self.folder.path)
+        rows = collect(self.study, history.study, self.folder.path)
         best = self.folder.path / "best" / "checkpoint.pt"
         shown = without_password(self.uri)
         server = self.uri.startswith("http")

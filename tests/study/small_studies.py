@@ -20,7 +20,7 @@ from gan.training import checkpoint
 from gan.training.trainer import Trainer
 from study.config import Study, load_study
 from study.results.recorded_trials import trial_name
-from study.search.searcher import open_history
+from study.search.history import open_history
 from study.storage.trial_files import TrialFiles
 from study.tasks.generation.evaluation import evaluate
 from study.tasks.generation.objective import GalaxyObjective
@@ -183,7 +183,7 @@ def begin(results: Path, text: str, *, kept: int = 40, cache: Path | None = None
     real = galaxies.images(study.data.image_size)[reference]
     judge = Sample(measure(real), real)
     write_catalogue(judge.catalogue, folder / "reference.parquet")
-    return SmallStudy(study, folder, open_history(study, folder / "optuna.db"), galaxies, judge)
+    return SmallStudy(study, folder, open_history(study, folder / "optuna.db").study, galaxies, judge)
 
 
 def snapshot(folder: Path) -> dict[str, str]:

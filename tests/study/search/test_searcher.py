@@ -9,8 +9,8 @@ from ray.tune.search import Searcher
 
 from study.config import load_study
 from study.results.recorded_trials import finished
-from study.search.samplers import BoundedTPESampler
-from study.search.searcher import HistorySearch, open_history, replayable
+from study.search.history import open_history, replayable
+from study.search.searcher import HistorySearch
 
 SPACE = """\
 study: demo
@@ -53,14 +53,14 @@ def test_every_sampler_serves_the_asked_trials_baseline_first(tmp_path, sampler)
     study = make(tmp_path, f"search.sampler={sampler}")
     search = searcher(study, tmp_path)
     configs = run_all(search, study)
-    assert len(configs) == 12 == len(finished(search.history))
+    assert len(configs) == 12 == len(finished(search.history.study))
     assert configs[0]["role"] == "baseline" and configs[0]["point"] == {}
     for config in configs[1:]:
         dropout = config["train"]["dropout"]
         assert 1e-5 <= config["train"]["lr"] <= 1e-2
         assert ("train.dropout.end_epoch" in config["point"]) == (dropout["onset_epoch"] < 20)
         assert dropout["end_epoch"] is None or dropout["end_epoch"] >= dropout["onset_epoch"]
-    assert all(t.state == TrialState.COMPLETE for t in search.history.trials)
+    assert all(t.state == TrialState.COMPLETE for t in search.history.study.trials)
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])
@@ -125,7 +125,7 @@ def test_a_stopped_trial_is_pruned_at_its_epoch_not_complete(tmp_path):
     for epoch, value in ((10, 0.5), (20, 0.4)):
         search.on_trial_result("a", {"epoch": epoch, "objective": value})
     search.on_trial_complete("a", {"epoch": 20, "objective": 0.4, "final": False})
-    trial = search.history.trials[0]
+    trial = search.history.study.trials[0]
     assert trial.state == TrialState.PRUNED and trial.intermediate_values == {10: 0.5, 20: 0.4}
 
 
@@ -138,7 +138,7 @@ def test_failures_end_as_failed_and_count(tmp_path):
     search.on_trial_complete("b", {"failed": "RuntimeError: no", "epoch": 1})
     search.suggest("c")
     search.on_trial_complete("c", {"epoch": 30, "objective": 0.2, "final": True})
-    assert [t.state for t in search.history.trials] == [TrialState.FAIL, TrialState.FAIL, TrialState.COMPLETE]
+    assert [t.state for t in search.history.study.trials] == [TrialState.FAIL, TrialState.FAIL, TrialState.COMPLETE]
     assert search.suggest("d") == Searcher.FINISHED
 
 
@@ -153,23 +153,23 @@ def test_a_new_process_goes_on_with_the_interrupted_trials(tmp_path):
     second = searcher(study, tmp_path)
     onset = lost["train"]["dropout"]["onset_epoch"]
     first_judged = 10 + (onset if onset < 30 else 0)
-    assert replayable(study, second.history)[lost["number"]] == (first_judged, [(10, 0.6)])
+    assert replayable(study, second.history.study)[lost["number"]] == (first_judged, [(10, 0.6)])
     again = second.suggest("x")
     assert {**again, "suggested": 0} == {**lost, "suggested": 0}
     second.on_trial_result("x", {"epoch": 10, "objective": 0.7})
-    assert second.history.trials[lost["number"]].intermediate_values == {10: 0.6}
+    assert second.history.study.trials[lost["number"]].intermediate_values == {10: 0.6}
     second.on_trial_complete("x", {"epoch": 30, "objective": 0.5, "final": True})
     rest = run_all(second, study)
     numbers = [done["number"], again["number"], *(c["number"] for c in rest)]
-    assert sorted(numbers) == [0, 1, 2, 3] and len(finished(second.history)) == 4
+    assert sorted(numbers) == [0, 1, 2, 3] and len(finished(second.history.study)) == 4
 
 
 def test_several_objectives_make_a_pareto_front(tmp_path):
     study = make(tmp_path, "objective.metric=[ks_mean, energy]", "search.sampler=nsga2")
     search = searcher(study, tmp_path)
     run_all(search, study)
-    assert search.history.directions == [optuna.study.StudyDirection.MINIMIZE] * 2
-    assert all(t.values is not None and len(t.values) == 2 for t in search.history.trials)
+    assert search.history.study.directions == [optuna.study.StudyDirection.MINIMIZE] * 2
+    assert all(t.values is not None and len(t.values) == 2 for t in search.history.study.trials)
 
 
 def test_points_that_cannot_be_trained_are_proposed_anew(tmp_path):
@@ -178,7 +178,7 @@ def test_points_that_cannot_be_trained_are_proposed_anew(tmp_path):
     search = searcher(study, tmp_path)
     configs = run_all(search, study)
     assert len(configs) == 12
-    assert any("invalid" in t.user_attrs for t in search.history.trials)
+    assert any("invalid" in t.user_attrs for t in search.history.study.trials)
     for config in configs[1:]:
         assert config["train"]["dropout"]["end_epoch"] >= config["train"]["dropout"]["onset_epoch"]
 
@@ -187,37 +187,3 @@ def test_history_lives_in_one_file(tmp_path):
     study = make(tmp_path)
     searcher(study, tmp_path)
     assert Path(tmp_path / "optuna.db").exists()
-
-
-def quadratic(trial):
-    """A function of two axes, one of them conditional; every third trial is stopped early."""
-    x = trial.suggest_float("x", -10, 10)
-    y = trial.suggest_int("y", 0, 9) if x > 0 else 4
-    value = (x - 2) ** 2 + (y - 4) ** 2
-    trial.report(value, 1)
-    if trial.number % 3 == 2:
-        raise optuna.TrialPruned
-    return value
-
-
-def test_tpe_proposes_what_optunas_own_does_while_trials_are_few():
-    options = {"seed": 5, "multivariate": True, "group": True, "constant_liar": True, "n_startup_trials": 5}
-    proposed = []
-    for sampler in (BoundedTPESampler(**options), optuna.samplers.TPESampler(**options)):
-        history = optuna.create_study(sampler=sampler)
-        history.optimize(quadratic, n_trials=120)
-        proposed.append([trial.params for trial in history.trials])
-    assert proposed[0] == proposed[1]
-
-
-def test_tpe_remembers_the_best_trials_however_old(tmp_path):
-    """The good ones are the first 25 of 600, all near x = 2; those that came later are bad and elsewhere."""
-    history = optuna.create_study(sampler=BoundedTPESampler(seed=1, multivariate=True, group=True, constant_liar=True))
-    space = {"x": optuna.distributions.FloatDistribution(-10, 10)}
-    for number in range(600):
-        x = 2 + number / 250 if number < 25 else -9 + (number % 80) / 10
-        history.add_trial(optuna.trial.create_trial(params={"x": x}, distributions=space, value=abs(x - 2)))
-        if number > 300 and number % 30 == 0:
-            history.tell(history.ask(space), 5.0)
-    proposed = [history.ask(space).params["x"] for _ in range(10)]
-    assert sum(1 < x < 3.5 for x in proposed) >= 8
