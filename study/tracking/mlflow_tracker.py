@@ -11,7 +11,6 @@ import itertools
 import logging
 import os
 import queue
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +30,8 @@ CLOSE_TIMEOUT_S = 120.0
 TRIES = 5
 """Of a message that a store which does answer refuses."""
 ROWS_AT_ONCE = 200
+PICTURES = "pictures"
+"""Folder of a trial's artifacts with the pictures of each evaluation, `epoch-00010/samples.png`."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Tracker:
         self._known: set[str] = set()
         self._logged: dict[str, int] = {}
         self._evaluated: dict[str, set[int]] = {}
-        self._pictured: dict[str, set[tuple[str, int]]] = {}
+        self._pictured: dict[str, set[str]] = {}
         self._client: Any = None
         self._queue: queue.Queue[tuple[str, Callable[[], None]] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
@@ -205,9 +206,8 @@ class Tracker:
 
         self._logged[name] = max(steps("images_per_second"), default=0)
         self._evaluated[name] = steps("objective")
-        files = self._client.list_artifacts(run_id, "images") if self._evaluated[name] else []
-        parts = [re.split("[+%]", Path(file.path).name) for file in files]
-        self._pictured[name] = {(p[0], int(p[2])) for p in parts if len(p) > 2 and p[1] == "step" and p[2].isdigit()}
+        files = self._client.list_artifacts(run_id, PICTURES) if self._evaluated[name] else []
+        self._pictured[name] = {file.path for file in files}
 
     def trial_result(self, config: dict[str, Any], result: dict[str, Any]) -> None:
         """A report: losses of the epochs since the last one and, if there is one, an evaluation."""
@@ -243,22 +243,18 @@ class Tracker:
             self._log_images(name, Path(result["evaluation"]), epoch)
 
     def _log_images(self, name: str, folder: Path, epoch: int) -> None:
-        names = self.pictures.names
-        if {(key, epoch) for key in names} <= self._pictured[name]:
+        place = f"{PICTURES}/epoch-{epoch:05d}"
+        if not self.pictures.names or place in self._pictured[name]:
             return
-        pictures = {key: folder / f"{key}.png" for key in names}
         try:
             self.pictures.plot(folder)
         except (OSError, ValueError) as error:
             log.warning("no figures for %s: %s", folder, error)
-        import numpy as np
-        from PIL import Image
-
-        for key, path in pictures.items():
-            if path.exists() and (key, epoch) not in self._pictured[name]:
-                with Image.open(path) as image:
-                    self._client.log_image(self._runs[name], np.asarray(image.convert("RGB")), key=key, step=epoch)
-                self._pictured[name].add((key, epoch))
+        for key in self.pictures.names:
+            path = folder / f"{key}.png"
+            if path.exists():
+                self._client.log_artifact(self._runs[name], str(path), place)
+        self._pictured[name].add(place)
 
     def trial_ended(self, config: dict[str, Any], status: str, tags: dict[str, Any]) -> None:
         """A trial ended: `status` is FINISHED, FAILED or KILLED."""

@@ -283,9 +283,11 @@ def test_a_study_of_enhancers_from_its_file_to_an_enhanced_image(tmp_path):
         assert trial.data.params["train.adversarial.switcher.kind"] == "fixed"
         steps = {m.step for m in client.get_metric_history(trial.info.run_id, "ssim")}
         assert steps == {2, 4}
-        names = {Path(f.path).name for f in client.list_artifacts(trial.info.run_id, "images")}
-        for kind in ("triptychs", "differences"):
-            assert sum(name.startswith(kind) and name.endswith(".png") for name in names) == 2
+        folders = [f.path for f in client.list_artifacts(trial.info.run_id, "pictures")]
+        assert sorted(folders) == ["pictures/epoch-00002", "pictures/epoch-00004"]
+        for folder in folders:
+            names = {Path(f.path).name for f in client.list_artifacts(trial.info.run_id, folder)}
+            assert names == {"triptychs.png", "differences.png"}
         assert "loss/pixel" in trial.data.metrics and trial.data.metrics["objective"] == -trial.data.metrics["psnr"]
     again = run(tmp_path, "--resume")
     assert again.returncode == 0 and "nothing to do" in again.stdout
