@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from common.errors import require
 from gan.training.batches import to_unit
 
 BLOCK = 64  # images that go through the network together, always
@@ -21,10 +22,24 @@ def noise(seed: int, start: int, n: int, latent_dim: int) -> np.ndarray:
 
     Each block of 64 images has its own counter-based stream (Philox, keyed by seed and block number).
 
+    Parameters
+    ----------
+    seed, start, n : int
+        From 0 to below 2**64; from 0.
+    latent_dim : int
+        1 or more.
+
     Returns
     -------
     ndarray, (n, latent_dim) float32
+
+    Raises
+    ------
+    FieldError
+        A number is out of its range.
     """
+    _check_range(seed, start, n)
+    require(latent_dim >= 1, "latent_dim", latent_dim, "1 or more")
     first, last = start // BLOCK, -(-(start + n) // BLOCK)
     blocks = [
         np.random.Generator(np.random.Philox(key=[seed, block])).standard_normal((BLOCK, latent_dim), np.float32)
@@ -32,6 +47,12 @@ def noise(seed: int, start: int, n: int, latent_dim: int) -> np.ndarray:
     ]
     offset = start - first * BLOCK
     return np.concatenate(blocks)[offset : offset + n] if blocks else np.empty((0, latent_dim), np.float32)
+
+
+def _check_range(seed: int, start: int, n: int) -> None:
+    require(0 <= seed < 2**64, "seed", seed, "0 to below 2**64")
+    require(start >= 0, "start", start, "0 or more")
+    require(n >= 0, "n", n, "0 or more images")
 
 
 def to_uint8(images: Tensor) -> Tensor:
@@ -75,9 +96,14 @@ def sample(
     Returns
     -------
     ndarray, (n, H, W, C) uint8
+
+    Raises
+    ------
+    FieldError
+        A number is out of its range.
     """
-    if n < 0 or start < 0 or seed < 0 or batch_size < 1:
-        raise ValueError(f"n = {n}, start = {start}, seed = {seed}, batch_size = {batch_size}: none may be negative")
+    _check_range(seed, start, n)
+    require(batch_size >= 1, "batch_size", batch_size, "1 or more images")
     place = torch.device(device) if device is not None else network_device(generator)
     generator.to(place)
     was_training = generator.training

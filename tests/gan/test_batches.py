@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from common.errors import FieldError
-from gan.training.batches import Batches, by_side, flip, to_signed, to_unit
+from gan.training.batches import Batches, by_side, flip, to_signed, to_unit, transpose
 
 CPU = torch.device("cpu")
 
@@ -111,3 +111,41 @@ def test_bad_images_are_refused():
         batches(numbered(3), 4)
     with pytest.raises(FieldError, match="multiple of the number of workers, 2"):
         batches(numbered(9), 3, size=2)
+
+
+def test_no_images_are_refused():
+    for none in ({}, np.zeros((0, 4, 4, 3), np.uint8)):
+        with pytest.raises(ValueError, match="images"):
+            by_side(none)
+
+
+@pytest.mark.parametrize(
+    ("images", "batch_size", "worker", "named"),
+    [
+        ({4: numbered(8)}, 0, {}, "batch_size"),
+        ({4: numbered(8)}, 4, {"rank": 2, "size": 2}, "rank"),
+        ({4: numbered(8)}, 4, {"rank": 0, "size": 0}, "rank"),
+        ({"inputs": numbered(8), "targets": numbered(7)}, 4, {}, "images"),
+    ],
+)
+def test_batches_that_cannot_be_are_refused(images, batch_size, worker, named):
+    rng = torch.Generator()
+    with pytest.raises(FieldError, match=named):
+        Batches(images, batch_size, device=CPU, flips=True, order=rng, flip_stream=rng, **worker)
+    with pytest.raises(FieldError, match="n = 0"):
+        batches(numbered(8), 4).first(4, 0)
+
+
+def test_there_is_one_orientation_for_each_image():
+    x, two, numbers = torch.zeros(3, 2, 2, 3), torch.tensor([True, False]), torch.zeros(3)
+    for wrong in (two, numbers):
+        with pytest.raises(FieldError, match="vertically"):
+            flip(x, torch.ones(3, dtype=torch.bool), wrong)
+        with pytest.raises(FieldError, match="chosen"):
+            transpose(x, wrong)
+
+
+def test_a_transposition_swaps_rows_and_columns_of_the_chosen():
+    x = torch.arange(24).view(2, 2, 2, 3)
+    turned = transpose(x, torch.tensor([False, True]))
+    assert torch.equal(turned[0], x[0]) and torch.equal(turned[1], x[1].transpose(0, 1))

@@ -99,3 +99,34 @@ def test_an_image_depends_on_seed_and_name_only():
 def test_settings_name_what_is_wrong(wrong):
     with pytest.raises(FieldError, match=next(iter(wrong))):
         DegradeSettings(**wrong)
+
+
+DRAWN = Degradation(seeing=2.4, deep_seeing=1.2, depth_loss=0.0, field=25.0, dx=0.0, dy=0.0)
+DEEP = np.zeros((16, 16, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("deep", "size", "drawn", "named"),
+    [
+        (DEEP.astype(float), 8, DRAWN, "deep"),
+        (DEEP[:8], 8, DRAWN, "deep"),
+        (DEEP[..., 0], 8, DRAWN, "deep"),
+        (DEEP[:0, :0], 8, DRAWN, "deep"),
+        (DEEP, 0, DRAWN, "size"),
+        (DEEP, 8, DRAWN._replace(field=0.0), "field"),
+        (DEEP, 8, DRAWN._replace(seeing=1.0), "seeing"),
+    ],
+)
+def test_what_cannot_be_degraded_is_refused(deep, size, drawn, named):
+    with pytest.raises(FieldError, match=named):
+        degrade(deep, size, drawn, SETTINGS, np.random.default_rng(0))
+
+
+def test_a_stretch_without_softening_and_no_pixels_are_refused():
+    for function in (stretch, unstretch, sky_noise):
+        with pytest.raises(FieldError, match="softening"):
+            function(DEEP, 0.0)
+    with pytest.raises(FieldError, match="light"):
+        sky_noise(np.zeros((0, 3)), 43.8)
+    with pytest.raises(FieldError, match="seed"):
+        degraded(DEEP, 8, SETTINGS, seed=-1, name="a")

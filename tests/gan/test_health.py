@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from common.errors import FieldError
 from gan.training.divergence import Health, estimate_batch_norm, losses_problem, spread_and_contrast, weights_problem
 
 
@@ -87,3 +88,19 @@ def test_batch_norms_get_the_statistics_of_their_inputs():
     torch.testing.assert_close(network[0].running_mean, inputs.mean((0, 2, 3)), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(network[0].running_var, inputs.var((0, 2, 3)), rtol=0.02, atol=0)
     assert network[0].momentum == 0.1 and not network.training
+
+
+def test_looks_at_too_little_are_refused(real):
+    for wrong in (real[:1], real.astype(float), real[0]):
+        with pytest.raises(FieldError, match="real"):
+            Health(wrong)
+    with pytest.raises(FieldError, match="inputs"):
+        Health(real).look(Fixed(torch.zeros(1, 3, 8, 8)), torch.zeros(1, 1), steps=1)
+    with pytest.raises(FieldError, match="steps"):
+        Health(real).look(Fixed(torch.zeros(2, 3, 8, 8)), torch.zeros(2, 1), steps=-1)
+    with pytest.raises(FieldError, match="means"):
+        losses_problem(torch.zeros(1))
+    with pytest.raises(FieldError, match="images"):
+        spread_and_contrast(torch.zeros(1, 3, 4, 4))
+    with pytest.raises(FieldError, match="inputs"):
+        estimate_batch_norm(nn.BatchNorm2d(2), torch.zeros(0, 2, 3, 3))

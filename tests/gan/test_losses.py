@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from common.errors import FieldError
 from gan.training import losses
 
 
@@ -60,3 +61,16 @@ def test_dual_loss_compares_channel_sums():
     assert float(losses.dual_loss(real, fake)) == 0.0
     fake[:, 2] = 0.25
     assert float(losses.dual_loss(real, fake)) == pytest.approx(0.0625)
+
+
+def test_arguments_that_would_be_broadcast_are_refused():
+    with pytest.raises(FieldError, match="labels"):
+        losses.real_loss(torch.zeros(4), torch.ones(4, 1))
+    with pytest.raises(FieldError, match="fake"):
+        losses.dual_loss(torch.zeros(2, 3, 4, 4), torch.zeros(1, 3, 4, 4))
+
+
+@pytest.mark.parametrize(("n", "delta", "named"), [(0, 0.1, "n = 0"), (2, -0.1, "delta"), (2, 1.0, "delta")])
+def test_labels_out_of_range_are_refused(n, delta, named):
+    with pytest.raises(FieldError, match=named):
+        losses.smooth_labels(n, delta, rng=torch.Generator())

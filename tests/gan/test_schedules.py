@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from common.errors import FieldError
 from gan.config import DropoutConfig
 from gan.training.schedules import dropout_p, dropout_where, learning_rate
 
@@ -51,3 +52,16 @@ def test_the_learning_rate_halves_every_80_epochs():
     values = [learning_rate(2e-4, 80, epoch) for epoch in (0, 79, 80, 159, 160)]
     assert values == pytest.approx([2e-4, 2e-4, 1e-4, 1e-4, 5e-5])
     assert learning_rate(2e-4, None, 1000) == 2e-4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"), [((-1e-4, 80, 1), "lr"), ((1e-4, 0, 1), "half_life"), ((1e-4, None, -1), "epoch")]
+)
+def test_numbers_out_of_range_are_refused(arguments, named):
+    with pytest.raises(FieldError, match=named):
+        learning_rate(*arguments)
+
+
+def test_there_is_no_epoch_before_the_first():
+    with pytest.raises(FieldError, match="epoch"):
+        dropout_p(DropoutConfig(), -1)

@@ -60,8 +60,14 @@ def test_smoothing_forgets_at_the_end_of_a_turn_and_rides_over_one_lucky_batch()
 
 
 def test_adaptive_without_a_loss_is_a_mistake():
-    with pytest.raises(ValueError, match="needs the loss"):
+    with pytest.raises(FieldError, match="loss = None"):
         next_turn(SwitcherConfig(), Turn(), None)
+
+
+@pytest.mark.parametrize("turn", [Turn("nobody"), Turn("critic", -1)])
+def test_turns_that_cannot_be_are_refused(turn):
+    with pytest.raises(FieldError):
+        next_turn(SwitcherConfig(), turn, 1.0)
 
 
 @pytest.mark.parametrize(
