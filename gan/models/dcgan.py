@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from gan.config import ModelConfig
+from gan.models.family import Family
 from gan.models.layers import Network, SpatialDropout, norm
 from gan.models.strided import DoublingConv2d, HalvingConv2d
 
@@ -155,3 +156,6 @@ def discriminator(config: ModelConfig) -> ConvDiscriminator:
         batch_norm=config.batch_norm,
         first_padding=padding + 2 if config.image_size == 128 else None,
     )
+
+
+FAMILY = Family(generator=generator, discriminator=discriminator)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from common.errors import require
 from gan.config import ModelConfig
 from gan.models.dcgan import ConvDiscriminator, layer_count
+from gan.models.family import Family
 from gan.models.layers import Network, SpatialDropout, norm
 from gan.models.strided import HalvingConv2d
 
@@ -129,3 +130,8 @@ def discriminator(config: ModelConfig) -> ConvDiscriminator:
         kernel_size=config.kernel_size,
         batch_norm=config.batch_norm,
     )
+
+
+FAMILY = Family(
+    generator=generator, discriminator=discriminator, generator_input="image", input_size=input_size, check=check
+)
