@@ -134,7 +134,7 @@ def _in_words() -> Iterator[None]:
         yield
     except FitsError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - astropy raises errors of many kinds for damaged files
         words = in_words(error)
         short = "buffer" in words or "truncated" in words or isinstance(error, EOFError)
         raise FitsError("truncated" if short else "damaged", words) from None

@@ -238,7 +238,13 @@ class GalaxySet(ImageFolder):
 
 
 def read_manifest(path: Path, kind: Kind = GALAXY_SET) -> dict[str, Any]:
-    """The manifest of the set in folder `path`, checked for what every reader needs; raises `DataError`."""
+    """Read the manifest of the set in folder `path` and check what every reader needs.
+
+    Raises
+    ------
+    DataError
+        The folder is absent, holds no such set, or its manifest cannot be read.
+    """
     words, command = kind.words, f"{kind.command} --out {path}"
     if not path.exists():
         raise DataError(f"{path} does not exist; make a {words} with: {command}")
@@ -248,22 +254,27 @@ def read_manifest(path: Path, kind: Kind = GALAXY_SET) -> dict[str, Any]:
         raise DataError(f"{path} is not a {words} ({MANIFEST} is missing); make one with: {command}")
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        if manifest["format"] != kind.format:
-            raise DataError(f"{path / MANIFEST} is a {manifest['format']!r}, not a {kind.format!r}")
-        if manifest["version"] != kind.version:
-            raise DataError(f"{path} has format version {manifest['version']}; this program reads {kind.version}")
-        manifest["content_hash"]
-        for key in ("count", "channels"):
-            if int(manifest[key]) != manifest[key]:
-                raise ValueError(f"{key} = {manifest[key]!r}")
-        for array in manifest["arrays"]:
-            if kind is GALAXY_SET:
-                int(array)
+        _check_manifest(path, manifest, kind)
     except DataError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path / MANIFEST} cannot be read as a manifest ({error!r}); make the set again") from None
     return manifest
+
+
+def _check_manifest(path: Path, manifest: Any, kind: Kind) -> None:
+    """Raise `DataError` for a set of another kind or version, another error for what no manifest of `kind` holds."""
+    if manifest["format"] != kind.format:
+        raise DataError(f"{path / MANIFEST} is a {manifest['format']!r}, not a {kind.format!r}")
+    if manifest["version"] != kind.version:
+        raise DataError(f"{path} has format version {manifest['version']}; this program reads {kind.version}")
+    manifest["content_hash"]
+    for key in ("count", "channels"):
+        if int(manifest[key]) != manifest[key]:
+            raise ValueError(f"{key} = {manifest[key]!r}")
+    for array in manifest["arrays"]:
+        if kind is GALAXY_SET:
+            int(array)
 
 
 def image_hash(image: np.ndarray) -> bytes:

@@ -91,7 +91,7 @@ def read_image(data: bytes, settings: DecodeSettings) -> Image.Image:
         raise _unidentified(data) from None
     except Image.DecompressionBombError as error:
         raise Refused("too-large", in_words(error)) from None
-    except Exception as error:  # any error of a parser on bytes from outside is a refusal, never the end
+    except Exception as error:  # noqa: BLE001 - any error of a parser on bytes from outside is a refusal
         raise Refused("damaged", in_words(error)) from None
     check_size(*image.size, settings)
     frames = getattr(image, "n_frames", 1)
@@ -103,7 +103,7 @@ def read_image(data: bytes, settings: DecodeSettings) -> Image.Image:
         return _to_rgb(image)
     except Refused:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - any error of a decoder on bytes from outside
         short = "truncated" in str(error) or isinstance(error, EOFError) or "unexpected end" in str(error)
         raise Refused("truncated" if short else "damaged", in_words(error)) from None
 

@@ -135,7 +135,7 @@ def checksum(state: Any) -> str:
 def _checksum_or_none(state: Any) -> str | None:
     try:
         return checksum(state)
-    except Exception:  # tensors of kinds that no trainer has
+    except Exception:  # noqa: BLE001 - tensors of kinds that no trainer has
         return None
 
 
@@ -170,7 +170,7 @@ def _open(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise CheckpointError(f"{path}: may not be read (permission denied)") from None
     except pickle.UnpicklingError:
         raise CheckpointError(f"{path}: not a PyTorch file, or one that holds more than weights (refused)") from None
-    except Exception as error:  # whatever the parsers of zip and pickle make of bytes from outside
+    except Exception as error:  # noqa: BLE001 - whatever zip and pickle make of bytes from outside
         raise CheckpointError(
             f"{path}: damaged, truncated, or not a PyTorch file ({first_line(error, most=120)})"
         ) from None

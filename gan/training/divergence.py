@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -37,7 +38,7 @@ def losses_problem(means: Tensor) -> str | None:
 def weights_problem(networks: Iterable[nn.Module]) -> str | None:
     """Say so when a weight or a running statistic is NaN or infinite."""
     tensors = [t.detach() for net in networks for t in (*net.parameters(), *net.buffers()) if t.is_floating_point()]
-    if bool(torch.isfinite(torch.stack(torch._foreach_norm(tensors))).all()):
+    if bool(torch.isfinite(nn.utils.get_total_norm(tensors, norm_type=math.inf))):
         return None
     return "a weight is not finite"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gan.training.distributed import World
 
@@ -26,3 +27,21 @@ def descend(optimizer: torch.optim.Optimizer, loss: Tensor, workers: World) -> N
         grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         workers.mean_in_place(grads)
     optimizer.step()
+
+
+def follow(average: nn.Module, network: nn.Module, decay: float, steps: int) -> None:
+    """Move the parameters of a moving average towards those of the network, faster in the first steps.
+
+    So the average forgets the initial weights. Buffers are left alone.
+
+    Parameters
+    ----------
+    average, network : Module
+        Of one architecture.
+    decay : float
+        In (0, 1); in the first steps (1 + steps) / (10 + steps) is taken where that is less.
+    steps : int
+        Steps of the network so far, 0 or more.
+    """
+    now = min(decay, (1 + steps) / (10 + steps))
+    get_ema_multi_avg_fn(now)(list(average.parameters()), list(network.parameters()), steps)

@@ -20,6 +20,11 @@ def test_losses_that_are_not_numbers():
 def test_weights_that_are_not_numbers():
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     assert weights_problem([network]) is None
+    network[0].weight.data[:] = 1e38
+    assert weights_problem([network]) is None
+    network[0].weight.data[0, 0, 0, 0] = float("nan")
+    assert weights_problem([network]) == "a weight is not finite"
+    network[0].weight.data[:] = 1.0
     network[1].running_var[0] = float("inf")
     assert weights_problem([network]) == "a weight is not finite"
 

@@ -189,12 +189,11 @@ class Players:
         return {"loss": loss.detach(), "real": real.detach().mean(), "fake": fake.detach().mean()}
 
     def _follow(self) -> None:
-        """Move the average towards the generator, faster in the first steps, so that it forgets the initial weights."""
+        """Move the average towards the generator."""
         if self.average is None:
             return
-        decay = min(self.config.ema_decay or 0.0, (1 + self.steps) / (10 + self.steps))
+        optimiser.follow(self.average, self.generator, self.config.ema_decay or 0.0, self.steps)
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1.0 - decay)
             for own, source in zip(self.average.buffers(), self.generator.buffers(), strict=True):
                 own.copy_(source)
 
