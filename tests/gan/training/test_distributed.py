@@ -15,8 +15,7 @@ import pytest
 from gan.config import DropoutConfig, ModelConfig, TrainConfig, as_dict
 from gan.training import checkpoint
 from gan.training.trainer import Trainer
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.gan.places import ROOT
 
 WORKER = """
 import dataclasses, json, sys

@@ -1,4 +1,4 @@
-"""`python -m gan.prepare` interrupted, killed, damaged, with readers that die: it goes on, or says why not."""
+"""Preparations that are interrupted, killed or damaged: they go on, or say why not."""
 
 import os
 import signal
@@ -11,21 +11,12 @@ import pytest
 from common.atomic import write_json
 from gan.data import GalaxySet
 from gan.images.decode_settings import DecodeSettings
-from gan.images.sources import open_source
 from gan.preparation import run as preparation_run
-from gan.preparation import workers
-from gan.preparation.run import prepare
 from tests.gan.preparing import check_against_pillow, run
 
 TRANSFORM_16 = DecodeSettings(sizes=(16,)).as_dict()
 
 
-def slowly(read, entry, settings, seconds=0.04):
-    time.sleep(seconds)
-    return prepare_entry(read, entry, settings)
-
-
-prepare_entry = workers.prepare_entry
 SLOW = (
     "import sys, time; import gan.preparation.workers as w; real = w.prepare_entry\n"
     "def slowly(*a): time.sleep(0.05); return real(*a)\n"
@@ -131,42 +122,3 @@ def test_two_at_once_do_not_mix(folder, tmp_path, monkeypatch, capsys):
     assert "another preparation is writing" in capsys.readouterr().err
     process.communicate(timeout=60)
     assert process.returncode == 0
-
-
-def test_a_file_that_kills_or_stops_its_reader_is_refused_alone(folder, tmp_path, monkeypatch, galaxies):
-    def hostile(read, entry, settings):
-        if entry.name.endswith("107.jpg"):
-            os.kill(os.getpid(), signal.SIGSEGV)
-        if entry.name.endswith("110.jpg"):
-            time.sleep(3600)
-        if entry.name.endswith("112.jpg") and not (tmp_path / "once").exists():
-            (tmp_path / "once").touch()
-            os._exit(1)  # an accident, not the file's fault
-        return prepare_entry(read, entry, settings)
-
-    monkeypatch.setattr(workers, "prepare_entry", hostile)
-    settings = DecodeSettings(sizes=(16,))
-    summary = prepare(open_source(folder), tmp_path / "set", settings=settings, jobs=2, time_limit=2.0)
-    assert summary.refused == {"crashed": 1, "timeout": 1} and summary.images == 46
-    galaxy_set = GalaxySet.open(tmp_path / "set")
-    assert {entry["file"]: entry["reason"] for entry in galaxy_set.manifest["refused"]} == {
-        "deep/107.jpg": "crashed",
-        "110.jpg": "timeout",
-    }
-    check_against_pillow(galaxy_set, folder)
-
-
-def test_workers_that_never_begin_end_the_run_in_words(folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(workers, "_opened", lambda job: os._exit(3))
-    assert run(folder, "--out", tmp_path / "set", "--sizes", 16) == 2
-    assert "die before they begin (exit code 3)" in capsys.readouterr().err
-
-
-def test_a_disk_that_cannot_be_written_is_said_once(folder, tmp_path, monkeypatch, capsys):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(workers, "write_part", full)
-    assert run(folder, "--out", tmp_path / "set", "--sizes", 16) == 2
-    error = capsys.readouterr().err
-    assert "No space left on device" in error and len(error.splitlines()) == 1

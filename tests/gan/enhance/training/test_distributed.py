@@ -25,13 +25,12 @@ from gan.enhance.config import (
 )
 from gan.enhance.training import checkpoint
 from gan.enhance.training.trainer import EnhanceTrainer
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.gan.places import ROOT
 
 WORKER = """
 import dataclasses, json, sys
 import numpy as np, torch.distributed as dist
-from gan.enhance import checkpoint
+from gan.enhance.training import checkpoint
 from gan.enhance.config import critic_from_dict, model_from_dict, train_from_dict
 from gan.enhance.training.trainer import EnhanceTrainer, World
 

@@ -1,4 +1,4 @@
-"""Stage-II: the paper's numbers, both long skips, the dual objective, pairs, the chain, the authors' weights."""
+"""Stage-II: the paper's numbers, both long skips, the dual objective, pairs, the authors' weights."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import torch.nn.functional as F
 from common.errors import FieldError
 from gan.config import ModelConfig, TrainConfig
 from gan.models import build, check, parameter_count
-from gan.models.chain import Chain
 from gan.models.stackgan import EnlargingConv2d
-from gan.sample import enlarge, sample
+from gan.sample import enlarge
 from gan.training import checkpoint
 from gan.training.checkpoint import CheckpointError
 from gan.training.trainer import Trainer
 
 PAPER = ModelConfig(family="stackgan", image_size=128)
+
+
 SMALL = ModelConfig(family="stackgan", image_size=32, width=4)
 
 
@@ -115,31 +116,6 @@ def test_enlarged_images_do_not_depend_on_their_neighbours(pairs):
     assert enlarge(generator, pairs[16][:0]).shape == (0, 32, 32, 3)
     with pytest.raises(ValueError, match=r"enlarges \(n, 16, 16, C\) uint8"):
         enlarge(generator, pairs[32])
-
-
-def test_a_chain_is_a_generator():
-    first, _ = seeded(ModelConfig(image_size=16, width=4, latent_dim=6))
-    second, _ = seeded(SMALL)
-    chain = Chain(first, second)
-    images = sample(chain, 70, seed=1)
-    assert images.shape == (70, 32, 32, 3)
-    assert np.array_equal(sample(chain, 5, seed=1, start=60, batch_size=3), images[60:65])
-    z = torch.randn(2, 6)
-    chain.eval()
-    torch.testing.assert_close(chain(z), second((first(z) + 1) / 2))
-    longer = Chain(chain, seeded(ModelConfig(family="stackgan", image_size=64, width=2))[0])
-    assert sample(longer, 1, seed=0).shape == (1, 64, 64, 3)
-
-
-def test_stages_that_do_not_fit_are_refused():
-    first, _ = seeded(ModelConfig(image_size=32, width=1))
-    second, _ = seeded(SMALL)
-    with pytest.raises(ValueError, match="draws images of 32 px, but the second enlarges images of 16 px"):
-        Chain(first, second)
-    with pytest.raises(ValueError, match="must enlarge images"):
-        Chain(first, first)
-    with pytest.raises(ValueError, match="must draw images"):
-        Chain(second, second)
 
 
 LAYOUT = (

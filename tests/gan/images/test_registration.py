@@ -1,7 +1,6 @@
 """Registration recovers a known scale and shift; real pairs of two surveys agree once registered."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,8 +8,7 @@ import pytest
 from PIL import Image
 
 from gan.images.registration import Registration, overlay, register
-
-REAL = Path(__file__).resolve().parents[2].parent / "shared" / "galaxies"
+from tests.gan.places import REAL
 
 
 def scene(side: int, scale: float = 1.0, dx: float = 0.0, dy: float = 0.0, *, noise: float = 3.0, seed: int = 0):

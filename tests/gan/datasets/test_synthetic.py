@@ -1,14 +1,13 @@
 """Synthetic galaxies: repeatable, with a truth that their pixels bear out, like real ones in plain statistics."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from gan.data import DataError
 from gan.datasets.synthetic import draw, synthetic_set
+from tests.gan.places import REAL
 
-REAL = Path(__file__).resolve().parents[2].parent / "shared" / "galaxies" / "gz2"
+GZ2 = REAL / "gz2"
 
 
 def test_the_same_seed_gives_the_same_images_whatever_n_and_jobs():
@@ -94,11 +93,11 @@ def test_a_set_is_made_once_and_reused(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="no real galaxies beside the repository")
+@pytest.mark.skipif(not GZ2.is_dir(), reason="no real galaxies beside the repository")
 def test_plain_statistics_are_those_of_real_thumbnails():
     from PIL import Image
 
-    files = sorted(REAL.glob("*.jpg"))[::39]
+    files = sorted(GZ2.glob("*.jpg"))[::39]
     real = np.stack([np.asarray(Image.open(file).resize((64, 64), Image.Resampling.NEAREST)) for file in files])
     drawn, _ = draw(len(real))
     y, x = np.mgrid[:64, :64] - 31.5
