@@ -8,6 +8,7 @@ import torch
 
 from common.errors import FieldError
 from gan.config import ModelConfig, TrainConfig
+from gan.training.hardware import computes_bfloat16, resolve_device, resolve_precision
 from gan.training.trainer import Trainer
 
 SMALL = ModelConfig(image_size=16, width=4, latent_dim=8)
@@ -27,3 +28,14 @@ def blobs() -> np.ndarray:
 def test_a_missing_gpu_is_one_sentence(blobs):
     with pytest.raises(FieldError, match="no CUDA device"):
         Trainer(SMALL, TrainConfig(), blobs, device="cuda")
+
+
+def test_devices_and_arithmetic_are_what_was_asked_for():
+    assert resolve_device("cpu") == torch.device("cpu")
+    with pytest.raises(FieldError, match="cuda:N"):
+        resolve_device("abacus")
+    assert resolve_precision("float32", torch.device("cpu")) is torch.float32
+    assert resolve_precision("bfloat16", torch.device("cpu")) is torch.bfloat16
+    known = computes_bfloat16(torch.device("cpu"))
+    assert resolve_precision("auto", torch.device("cpu")) is (torch.bfloat16 if known else torch.float32)
+    assert not computes_bfloat16(torch.device("meta"))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
+from gan.enhance.training.outputs import saved_outputs
 from gan.training.batches import Batches
 from tests.gan.enhance.small_trainings import train_config, trainer
 
@@ -25,3 +27,8 @@ def test_saved_outputs_are_what_the_generator_makes(pairs):
         assert (output.int() - wanted[row].int()).abs().max() <= 1  # blocks of another size round elsewhere
     made.train_epoch()
     assert made._saved is None  # and do not outlive their phase
+
+
+def test_nothing_to_enhance_is_refused():
+    with pytest.raises(ValueError, match="no inputs"):
+        saved_outputs(torch.nn.Identity(), np.zeros((0, 4, 4, 3), np.uint8), 2, torch.device("cpu"), torch.float32)
