@@ -213,7 +213,17 @@ class TrainConfig:
 
 
 def as_dict(config: Any) -> dict[str, Any]:
-    """A config, of whatever class, as nested plain values (JSON- and checkpoint-safe): tuples become lists."""
+    """Return a config as nested plain values, which JSON and checkpoints can hold: tuples become lists.
+
+    Parameters
+    ----------
+    config : dataclass
+        Such as `ModelConfig` or `TrainConfig`.
+
+    Returns
+    -------
+    dict of str to object
+    """
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
@@ -226,11 +236,37 @@ def as_dict(config: Any) -> dict[str, Any]:
 
 
 def model_from_dict(values: dict[str, Any]) -> ModelConfig:
-    """Inverse of `as_dict` for a `ModelConfig`."""
+    """Return the `ModelConfig` that `as_dict` wrote down.
+
+    Parameters
+    ----------
+    values : dict
+        Fields that are not given have their defaults.
+
+    Raises
+    ------
+    FieldError
+        A value cannot work.
+    TypeError
+        A field is unknown.
+    """
     return ModelConfig(**values)
 
 
 def train_from_dict(values: dict[str, Any]) -> TrainConfig:
-    """Inverse of `as_dict` for a `TrainConfig`."""
+    """Return the `TrainConfig` that `as_dict` wrote down.
+
+    Parameters
+    ----------
+    values : dict
+        With `betas` and `dropout` at least.
+
+    Raises
+    ------
+    FieldError
+        A value cannot work.
+    KeyError, TypeError
+        A field is missing or unknown.
+    """
     rest = {key: value for key, value in values.items() if key not in ("dropout", "betas")}
     return TrainConfig(**rest, betas=tuple(values["betas"]), dropout=DropoutConfig(**values["dropout"]))

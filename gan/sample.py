@@ -56,12 +56,22 @@ def _check_range(seed: int, start: int, n: int) -> None:
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Float `(N, C, H, W)` in [-1, 1] -> uint8 `(N, H, W, C)`, rounded to nearest and clipped."""
+    """Round images to 8 bits.
+
+    Parameters
+    ----------
+    images : Tensor, (N, C, H, W) float in [-1, 1]
+        What lies outside is clipped.
+
+    Returns
+    -------
+    Tensor, (N, H, W, C) uint8
+    """
     return images.float().add(1.0).mul_(127.5).round_().clamp_(0.0, 255.0).to(torch.uint8).permute(0, 2, 3, 1)
 
 
 def network_device(network: nn.Module) -> torch.device:
-    """Where the network's weights are."""
+    """Return the device that the network's weights are on."""
     return next(network.parameters()).device
 
 

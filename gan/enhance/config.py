@@ -178,10 +178,10 @@ class CriticConfig:
 
 
 def model_from_dict(values: dict[str, Any]) -> UNetConfig:
-    """Inverse of `gan.config.as_dict` for a `UNetConfig`."""
+    """Return the `UNetConfig` that `gan.config.as_dict` wrote down; raises `FieldError` as that does."""
     return UNetConfig(**values)
 
 
 def critic_from_dict(values: dict[str, Any]) -> CriticConfig:
-    """Inverse of `gan.config.as_dict` for a `CriticConfig`."""
+    """Return the `CriticConfig` that `gan.config.as_dict` wrote down; raises `FieldError` as that does."""
     return CriticConfig(**values)

@@ -64,7 +64,23 @@ def decode(data: bytes | np.ndarray, settings: DecodeSettings) -> Decoded:
 
 
 def read_square(data: bytes | np.ndarray, settings: DecodeSettings) -> tuple[Image.Image, int, int, int]:
-    """The square 8-bit RGB image in `data` at its full size, the width and height that it had, and its bad pixels.
+    """Return the central square of an image at its full size.
+
+    Parameters
+    ----------
+    data : bytes or ndarray
+        As `decode`.
+    settings : DecodeSettings
+        What is accepted.
+
+    Returns
+    -------
+    image : PIL image
+        Square, 8-bit RGB.
+    width, height : int
+        Of the original, px.
+    bad : int
+        Pixels of a cube that were replaced.
 
     Raises
     ------
@@ -82,7 +98,25 @@ def read_square(data: bytes | np.ndarray, settings: DecodeSettings) -> tuple[Ima
 
 
 def read_image(data: bytes, settings: DecodeSettings) -> Image.Image:
-    """The image in the bytes of an image file, 8-bit RGB at its full size; raises `Refused`."""
+    """Decode the bytes of an image file that is not FITS.
+
+    Parameters
+    ----------
+    data : bytes
+        Content of the file.
+    settings : DecodeSettings
+        What is accepted.
+
+    Returns
+    -------
+    PIL image
+        8-bit RGB at its full size.
+
+    Raises
+    ------
+    Refused
+        With the reason, for anything that cannot be used.
+    """
     if not data:
         raise Refused("empty")
     try:

@@ -86,7 +86,20 @@ class DecodeSettings:
 
 
 def check_size(width: int, height: int, settings: DecodeSettings) -> None:
-    """Raise `Refused` for an image that is too large, too small or not square."""
+    """Refuse an image that is too large, too small or not square.
+
+    Parameters
+    ----------
+    width, height : int
+        Of the image, px.
+    settings : DecodeSettings
+        What is accepted.
+
+    Raises
+    ------
+    Refused
+        With the reason.
+    """
     if width * height > settings.max_pixels:
         raise Refused("too-large", f"{width} x {height} px; accepted: up to {settings.max_pixels:,} pixels")
     if min(width, height) < max(settings.sizes):

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from common.errors import in_words
 from gan.images.decode import read_square
 from gan.images.decode_settings import DecodeSettings
 from gan.images.rejections import Refused
@@ -80,7 +81,7 @@ class Service:
             try:
                 response = self._ask(survey, ra, dec, field_of_view, side)
             except OSError as error:  # all errors of requests are
-                problem = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+                problem = in_words(error)
             else:
                 code = response.status_code
                 if code == 200:

@@ -82,12 +82,31 @@ class Source:
     kind = "folder"
 
     def entries(self, *, skip: Path | None = None) -> list[Entry]:
-        """All files below the folder by name, hidden ones and those below `skip` left out."""
+        """List all files below the folder by name; hidden ones and those below `skip` are left out.
+
+        Parameters
+        ----------
+        skip : Path, optional
+            A folder below this one.
+
+        Returns
+        -------
+        list of Entry
+            In a fixed order.
+
+        Raises
+        ------
+        DataError
+            The source cannot be read (archives and arrays).
+        """
         return sorted(_walk(str(self.path), "", str(skip)))
 
     @contextlib.contextmanager
     def reader(self) -> Iterator[Read]:
-        """A function that reads one entry; raises `Refused` for what cannot be read."""
+        """Yield a function that reads one entry.
+
+        It returns the bytes of a file, an array (H, W, 3) or a `Pair`, and raises `Refused` for what cannot be read.
+        """
         yield self.read_file
 
     def labels(self) -> dict[str, np.ndarray]:
@@ -95,7 +114,18 @@ class Source:
         return {}
 
     def read_file(self, entry: Entry) -> bytes:
-        """Return the content of one regular file of the folder; raises `Refused` for what cannot be read."""
+        """Return the content of one regular file of the folder.
+
+        Parameters
+        ----------
+        entry : Entry
+            Its name is relative to the folder.
+
+        Raises
+        ------
+        Refused
+            It cannot be read, is empty, too large, or no regular file.
+        """
         try:
             with open(f"{self.path}/{entry.name}", "rb", buffering=0, opener=_open_at_once) as stream:
                 status = os.fstat(stream.fileno())
@@ -316,7 +346,18 @@ class FileSource(Source):
 
 
 def open_source(path: str | os.PathLike[str], *, key: str | None = None) -> Source:
-    """The source at `path`: a folder (searched recursively), a zip archive, an array file, or one image or FITS file.
+    """Open a folder (searched recursively), a zip archive, an array file, or one image or FITS file as a source.
+
+    Parameters
+    ----------
+    path : path-like
+        Where images are.
+    key : str, optional
+        Name of the dataset in an HDF5 or npz file; default: the only one that holds images.
+
+    Returns
+    -------
+    Source
 
     Raises
     ------

@@ -18,7 +18,16 @@ FAMILIES: dict[str, Family] = {"dcgan": dcgan.FAMILY, "stackgan": stackgan.FAMIL
 
 
 def check(config: ModelConfig) -> Family:
-    """The family of `config`, once it is known that it can be built; cheap, builds nothing.
+    """Return the family of a config, once it is known that it can be built; cheap, builds nothing.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        What is to be built.
+
+    Returns
+    -------
+    Family
 
     Raises
     ------

@@ -36,7 +36,18 @@ def losses_problem(means: Tensor) -> str | None:
 
 
 def weights_problem(networks: Iterable[nn.Module]) -> str | None:
-    """Say so when a weight or a running statistic is NaN or infinite."""
+    """Say so when a weight or a running statistic is NaN or infinite.
+
+    Parameters
+    ----------
+    networks : iterable of Module
+        All whose weights matter.
+
+    Returns
+    -------
+    str or None
+        None: all are finite.
+    """
     tensors = [t.detach() for net in networks for t in (*net.parameters(), *net.buffers()) if t.is_floating_point()]
     if bool(torch.isfinite(nn.utils.get_total_norm(tensors, norm_type=math.inf))):
         return None

@@ -42,12 +42,32 @@ def real_loss(logits: Tensor, labels: Tensor | None = None) -> Tensor:
 
 
 def fake_loss(logits: Tensor) -> Tensor:
-    """Cross entropy of the discriminator on generated images, whose label is 0: `-log(1 - D(G(z)))`."""
+    """Return the cross entropy of the discriminator on generated images, whose label is 0: `-log(1 - D(G(z)))`.
+
+    Parameters
+    ----------
+    logits : Tensor, (N,)
+        Discriminator output.
+
+    Returns
+    -------
+    Tensor, () float32
+    """
     return F.softplus(logits.float()).mean()
 
 
 def generator_loss(logits: Tensor) -> Tensor:
-    """Non-saturating loss of the generator, `-log D(G(z))`, from the discriminator's logits of generated images."""
+    """Return the non-saturating loss of the generator, `-log D(G(z))`.
+
+    Parameters
+    ----------
+    logits : Tensor, (N,)
+        Discriminator output for generated images.
+
+    Returns
+    -------
+    Tensor, () float32
+    """
     return F.softplus(-logits.float()).mean()
 
 

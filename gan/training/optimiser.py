@@ -15,12 +15,34 @@ def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
 
 
 def adam(network: nn.Module, lr: float, betas: tuple[float, float], device: torch.device) -> torch.optim.Adam:
-    """Adam for all parameters of `network`, with one fused kernel where there is one."""
+    """Return Adam for all parameters of a network, with one fused kernel where there is one.
+
+    Parameters
+    ----------
+    network : Module
+        On `device` already.
+    lr : float
+        Learning rate.
+    betas : tuple of float
+        Decays of the two moments, in [0, 1).
+    device : torch.device
+        Where the network is.
+    """
     return torch.optim.Adam(network.parameters(), lr=lr, betas=betas, fused=device.type in ("cpu", "cuda"))
 
 
 def descend(optimizer: torch.optim.Optimizer, loss: Tensor, workers: World) -> None:
-    """Differentiate `loss`, average the gradients over the workers, and step."""
+    """Differentiate a loss, average the gradients over the workers, and step.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        Gradients of its parameters are cleared first.
+    loss : Tensor, ()
+        With a graph.
+    workers : World
+        Of the training.
+    """
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     if workers.size > 1:
