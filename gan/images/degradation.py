@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import math
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from common.errors import require
+from gan.config import as_dict
 
 FWHM = 2 * math.sqrt(2 * math.log(2))  # of a Gaussian, in standard deviations
 RECIPE = 1  # raised when the same seed gives other images
@@ -72,8 +73,8 @@ class DegradeSettings:
         require(0.1 <= self.softening <= 1e6, "softening", self.softening, "0.1 to 1e6")
 
     def as_dict(self) -> dict[str, Any]:
-        """The settings as JSON-safe values."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        """Return the settings as values that JSON can hold."""
+        return as_dict(self)
 
     def draw(self, rng: np.random.Generator) -> Degradation:
         """One image's degradation."""
