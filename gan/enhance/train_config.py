@@ -236,7 +236,7 @@ class EnhanceTrainConfig:
 
 
 def train_from_dict(values: dict[str, Any]) -> EnhanceTrainConfig:
-    """Inverse of `gan.config.as_dict` for an `EnhanceTrainConfig`."""
+    """Return the `EnhanceTrainConfig` that `gan.config.as_dict` wrote down; raises `FieldError` as that does."""
     adversarial = dict(values["adversarial"])
     return EnhanceTrainConfig(
         **values

@@ -77,7 +77,18 @@ class DegradeSettings:
         return as_dict(self)
 
     def draw(self, rng: np.random.Generator) -> Degradation:
-        """One image's degradation."""
+        """Draw one image's degradation.
+
+        Parameters
+        ----------
+        rng : Generator
+            Six numbers are drawn from it.
+
+        Returns
+        -------
+        Degradation
+            The deep seeing is never worse than the shallow one, and no depth is gained.
+        """
         normal = rng.standard_normal(4)
         seeing, deep, field = (
             median * math.exp(scatter * x)

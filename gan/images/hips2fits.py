@@ -139,7 +139,7 @@ def _checked(content: bytes, side: int) -> bytes:
 
 
 def blank_share(image: np.ndarray) -> float:
-    """Share of the 8 px blocks of an image, (H, W, 3) uint8, in which all pixels are alike."""
+    """Return the share, in [0, 1], of the 8 px blocks of an image, (H, W, 3) uint8, in which all pixels are alike."""
     rows, columns = image.shape[0] // 8, image.shape[1] // 8
     blocks = image[: rows * 8, : columns * 8].reshape(rows, 8, columns, 8, -1)
     return float((np.ptp(blocks, axis=(1, 3)).max(axis=-1) == 0).mean())

@@ -21,12 +21,12 @@ BLOCKS = 6
 
 
 def input_size(config: ModelConfig) -> int:
-    """Side of the images that the generator takes: half of what it returns."""
+    """Return the side, px, of the images that the generator takes: half of what it returns."""
     return config.image_size // 2
 
 
 def check(config: ModelConfig) -> None:
-    """Refuse images that are too small to halve twice and still hold a galaxy."""
+    """Raise `FieldError` for images that are too small to halve twice and still hold a galaxy."""
     require(config.image_size >= 32, "image_size", config.image_size, "a power of two from 32 to 512 for stackgan")
 
 

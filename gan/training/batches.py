@@ -50,7 +50,15 @@ def by_side(images: Images) -> dict[int, np.ndarray]:
 
 
 def fits(images: Mapping[Key, np.ndarray], device: torch.device) -> bool:
-    """Whether the images may live on `device`: on a GPU they may take half of the memory that is free now."""
+    """Return whether images may live on a device: on a GPU they may take half of the memory that is free now.
+
+    Parameters
+    ----------
+    images : mapping of key to ndarray
+        uint8.
+    device : torch.device
+        False for all but GPUs.
+    """
     if device.type != "cuda":
         return False
     free, _ = torch.cuda.mem_get_info(device)
@@ -58,12 +66,34 @@ def fits(images: Mapping[Key, np.ndarray], device: torch.device) -> bool:
 
 
 def to_signed(images: Tensor) -> Tensor:
-    """uint8 `(N, S, S, C)` -> float32 `(N, C, S, S)` in [-1, 1], channels last in memory."""
+    """Turn 8-bit images into numbers in [-1, 1].
+
+    Parameters
+    ----------
+    images : Tensor, (N, S, S, C) uint8
+        On any device.
+
+    Returns
+    -------
+    Tensor, (N, C, S, S) float32
+        Channels last in memory.
+    """
     return images.permute(0, 3, 1, 2).float().mul_(2.0 / 255.0).sub_(1.0)
 
 
 def to_unit(images: Tensor) -> Tensor:
-    """uint8 `(N, S, S, C)` -> float32 `(N, C, S, S)` in [0, 1], channels last in memory."""
+    """Turn 8-bit images into numbers in [0, 1].
+
+    Parameters
+    ----------
+    images : Tensor, (N, S, S, C) uint8
+        On any device.
+
+    Returns
+    -------
+    Tensor, (N, C, S, S) float32
+        Channels last in memory.
+    """
     return images.permute(0, 3, 1, 2).float().mul_(1.0 / 255.0)
 
 
