@@ -74,19 +74,47 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def atomically(path: str | os.PathLike[str], write: Callable[[Path], object]) -> None:
-    """Call `write` with a name beside `path`; what it writes there takes the name `path` (see `atomic_path`)."""
+    """Call a function with a name beside `path`; what it writes there takes the name `path` (see `atomic_path`).
+
+    Parameters
+    ----------
+    path : path-like
+        The file; its folder exists.
+    write : callable
+        Called with the name to write to.
+    """
     with atomic_path(path) as partial:
         write(partial)
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes, *, sync: bool = False) -> None:
-    """Write a whole file (see `atomic_path`)."""
+    """Write a whole file (see `atomic_path`).
+
+    Parameters
+    ----------
+    path : path-like
+        The file; its folder exists.
+    content : bytes
+        All of it.
+    sync : bool
+        See `atomic_path`.
+    """
     with atomic_path(path, sync=sync) as partial:
         partial.write_bytes(content)
 
 
 def write_text(path: str | os.PathLike[str], text: str, *, sync: bool = False) -> None:
-    """Write a whole file in UTF-8 with line ends as given (see `atomic_path`)."""
+    """Write a whole file in UTF-8 with line ends as given (see `atomic_path`).
+
+    Parameters
+    ----------
+    path : path-like
+        The file; its folder exists.
+    text : str
+        All of it.
+    sync : bool
+        See `atomic_path`.
+    """
     write_bytes(path, text.encode(), sync=sync)
 
 

@@ -31,7 +31,20 @@ class FieldError(InputError):
 
 
 def require(condition: bool, field: str, value: object, accepted: str) -> None:
-    """Raise `FieldError` unless `condition` holds."""
+    """Refuse a value unless a condition holds.
+
+    Parameters
+    ----------
+    condition : bool
+        Whether the value can be used.
+    field, value, accepted
+        As in `FieldError`.
+
+    Raises
+    ------
+    FieldError
+        The condition does not hold.
+    """
     if not condition:
         raise FieldError(field, value, accepted)
 

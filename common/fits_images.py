@@ -36,7 +36,13 @@ class FitsError(ValueError):
 
 
 def is_fits(data: bytes) -> bool:
-    """Return whether these are the bytes of a FITS file, plain or compressed with gzip."""
+    """Return whether bytes are the beginning of a FITS file, plain or compressed with gzip.
+
+    Parameters
+    ----------
+    data : bytes
+        At least the first 9 of a plain file; more are needed of a compressed one.
+    """
     if data[:2] != GZIP:
         return data.startswith(_START)
     try:
@@ -134,7 +140,7 @@ def _in_words() -> Iterator[None]:
         yield
     except FitsError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - astropy raises errors of many kinds for damaged files
         words = in_words(error)
         short = "buffer" in words or "truncated" in words or isinstance(error, EOFError)
         raise FitsError("truncated" if short else "damaged", words) from None

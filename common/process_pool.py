@@ -114,7 +114,7 @@ class ProcessPool(Generic[Task, Answer]):
         self._again.appendleft(task)
 
     def under_way(self) -> int:
-        """Sum of the positions in the tasks that are being done now."""
+        """Return the sum of the positions in the tasks that are being done now."""
         return sum(max(self._position[worker.slot], 0) for worker in self._workers if worker.task is not None)
 
     def run(

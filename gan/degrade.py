@@ -36,11 +36,28 @@ SYNTHETIC = replace(
 
 
 def synthetic_pairs(path: str | os.PathLike[str], n: int, *, size: int = 64, scale: int = 1, seed: int = 0) -> PairSet:
-    """The pair set of `n` synthetic galaxies at `path`: made if it is not there, else opened.
+    """Return the pair set of `n` synthetic galaxies at `path`: made if it is not there, else opened.
 
     Targets are galaxies of `gan.datasets.synthetic`, inputs the same galaxies under the worse seeing and deeper noise
     of `SYNTHETIC`. The index has the truth of `gan.datasets.synthetic.draw` (lengths in px of the targets; its seeing
     as target_seeing), what was drawn for each pair, and label, "disc" or "elliptical".
+
+    Parameters
+    ----------
+    path : path-like
+        The folder.
+    n : int
+        Number of pairs, 1 or more.
+    size : int
+        Side of the inputs, px.
+    scale : int
+        Side of the targets in units of that of the inputs, 1 or 2.
+    seed : int
+        Of galaxies and degradations, 0 or more.
+
+    Returns
+    -------
+    PairSet
 
     Raises
     ------

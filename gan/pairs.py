@@ -104,7 +104,24 @@ class Download:
         return all(self.path(side, frame).exists() for side in ("inputs", "targets"))
 
     def fetch(self, frame: Frame, service: Service) -> None:
-        """Get what is missing of a row; raises `Refused` or `Unreachable`."""
+        """Get what is missing of a row.
+
+        Parameters
+        ----------
+        frame : Frame
+            The row.
+        service : Service
+            Where cutouts come from.
+
+        Raises
+        ------
+        Refused
+            The service rejects the request, or a survey does not cover the frame.
+        Unreachable
+            The service gave no usable answer.
+        OSError
+            A cutout cannot be written.
+        """
         sizes = {"inputs": self.settings["size"], "targets": self.settings["size"] * self.settings["scale"]}
         for (side, pixels), survey in zip(sizes.items(), self.settings["surveys"], strict=True):
             path = self.path(side, frame)

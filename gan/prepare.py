@@ -92,7 +92,20 @@ def add_pair_options(p: argparse.ArgumentParser) -> argparse._ArgumentGroup:
 
 
 def decode_settings(options: argparse.Namespace, sizes: tuple[int, ...]) -> DecodeSettings:
-    """The settings that the command line asks for; raises `FieldError`."""
+    """Return the settings that the command line asks for.
+
+    Parameters
+    ----------
+    options : Namespace
+        With those of `add_common_options`.
+    sizes : tuple of int
+        Sides of the images, px.
+
+    Raises
+    ------
+    FieldError
+        A value cannot work.
+    """
     return DecodeSettings(
         sizes=sizes,
         filter=options.filter,
@@ -109,7 +122,7 @@ def decode_settings(options: argparse.Namespace, sizes: tuple[int, ...]) -> Deco
 
 
 def single_size(options: argparse.Namespace) -> int:
-    """The one size of a pair set; raises `FieldError`."""
+    """Return the one size of a pair set, px; raises `FieldError` where the options have several."""
     sizes = options.sizes or [PAIR_SIZE]
     if len(sizes) != 1:
         raise FieldError("sizes", sizes, "one size: a pair set has one (and --scale for its targets)")

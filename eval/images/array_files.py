@@ -60,7 +60,7 @@ def _read_npz(path: Path) -> tuple[np.ndarray, Any, Callable[[], None]]:
             return archive[name], ids, _nothing
     except CollectionError:
         raise
-    except Exception as error:  # zipfile, zlib and numpy each have errors of their own for a damaged archive
+    except Exception as error:  # noqa: BLE001 - zipfile, zlib and numpy each have errors of their own
         raise CollectionError(f"{path} is no readable archive of arrays: {error}") from None
 
 

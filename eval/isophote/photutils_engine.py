@@ -72,7 +72,7 @@ def fit_image(image: np.ndarray, settings: MeasurementSettings, *, perturbation:
         warnings.simplefilter("ignore")
         try:
             isophotes = _isophotes(frame, settings)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - photutils raises errors of many kinds for odd images
             return Fit("error", detail=f"photutils raised {type(error).__name__}: {error}")
     outward = [isophote for isophote in isophotes if isophote.sma > settings.sma0 * 0.999]
     if not outward:
@@ -113,17 +113,14 @@ def _ellipse(isophote: Any) -> Ellipse:
 
 
 def _colors(image: np.ndarray, isophote: Any, size: int) -> tuple[float, float]:
-    """Ratios of the fluxes that photutils' own pixel sum finds in each band's frame."""
+    """Ratios of the fluxes inside the ellipse in each band's frame, summed as photutils sums `tflux_e`."""
     if image.shape[-1] < 3:
         return np.nan, np.nan
-    sample, flux = isophote.sample, []
-    frame = sample.image
-    try:
-        for band in range(3):
-            sample.image = reference_frame(image[..., band], size)
-            flux.append(float(isophote._compute_fluxes()[0]))
-    finally:
-        sample.image = frame
+    geometry = isophote.sample.geometry
+    y, x = np.mgrid[:size, :size]
+    radius, angle = geometry.to_polar(x, y)
+    inside = radius <= geometry.radius(angle)
+    flux = [float(reference_frame(image[..., band], size)[inside].sum()) for band in range(3)]
     return _ratio(flux[0], flux[1]), _ratio(flux[1], flux[2])
 
 

@@ -55,7 +55,18 @@ def write_folder(
     index: pd.DataFrame,
     manifest: Mapping[str, Any],
 ) -> None:
-    """Write `<name>.npy` of every array, the index and the manifest (versions of software added) as one new folder.
+    """Write arrays, an index and a manifest as one new folder.
+
+    Parameters
+    ----------
+    path : path-like
+        Folder to make; must not exist yet, or be empty.
+    arrays : mapping of name to ndarray
+        Written as `<name>.npy`.
+    index : DataFrame
+        One row per image.
+    manifest : mapping
+        Versions of software are added.
 
     Raises
     ------
@@ -75,7 +86,19 @@ def write_folder(
 def describe_arrays(
     arrays: Mapping[Any, np.ndarray], image_hashes: Mapping[Any, Iterable[bytes]] | None = None
 ) -> dict[str, Any]:
-    """The part of a manifest that describes the pixels: count, sizes, channels, arrays and content_hash."""
+    """Return the part of a manifest that describes the pixels: count, sizes, channels, arrays and content_hash.
+
+    Parameters
+    ----------
+    arrays : mapping of name to ndarray
+        (N, side, side, C) uint8 each.
+    image_hashes : mapping of name to iterable of bytes, optional
+        `gan.data.image_hash` of every image, where they are known already.
+
+    Returns
+    -------
+    dict
+    """
     hashes = image_hashes or {}
     described = {
         str(name): {
@@ -99,7 +122,17 @@ def describe_arrays(
 
 @functools.cache
 def software_versions(names: tuple[str, ...] = ("numpy", "pillow", "astropy", "pandas", "pyarrow")) -> dict[str, str]:
-    """Versions of Python and of the installed packages named."""
+    """Return the versions of Python and of those of the packages that are installed.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Of packages.
+
+    Returns
+    -------
+    dict of str to str
+    """
     import platform
     from importlib import metadata
 

@@ -53,9 +53,28 @@ def _check_cube_shape(shape: tuple[int, ...], settings: DecodeSettings) -> None:
 
 
 def cube_to_image(cube: np.ndarray, settings: DecodeSettings) -> tuple[Image.Image, int]:
-    """RGB of a linear cube by Lupton et al. (2004), and the number of pixels that were replaced; raises `Refused`.
+    """Turn a linear cube into colours as Lupton et al. (2004) do.
 
     Rows of a FITS image run from the bottom up; those of the result from the top down.
+
+    Parameters
+    ----------
+    cube : ndarray, (bands, H, W)
+        From `read_cube`.
+    settings : DecodeSettings
+        Bands, factors, stretch, and how many pixels may have no data.
+
+    Returns
+    -------
+    image : PIL image
+        8-bit RGB, W x H.
+    bad : int
+        Pixels that were replaced by the median of their band.
+
+    Raises
+    ------
+    Refused
+        More pixels have no data than are accepted.
     """
     from astropy.visualization import make_lupton_rgb
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
 
 from common.errors import require
+from gan.config import as_dict
 from gan.images.rejections import Refused
 
 FILTERS = {
@@ -81,12 +82,25 @@ class DecodeSettings:
         require(0 <= self.max_bad_pixels < 1, "max_bad_pixels", self.max_bad_pixels, "a share in [0, 1)")
 
     def as_dict(self) -> dict[str, Any]:
-        """The settings as JSON-safe values."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        """Return the settings as values that JSON can hold."""
+        return as_dict(self)
 
 
 def check_size(width: int, height: int, settings: DecodeSettings) -> None:
-    """Raise `Refused` for an image that is too large, too small or not square."""
+    """Refuse an image that is too large, too small or not square.
+
+    Parameters
+    ----------
+    width, height : int
+        Of the image, px.
+    settings : DecodeSettings
+        What is accepted.
+
+    Raises
+    ------
+    Refused
+        With the reason.
+    """
     if width * height > settings.max_pixels:
         raise Refused("too-large", f"{width} x {height} px; accepted: up to {settings.max_pixels:,} pixels")
     if min(width, height) < max(settings.sizes):

@@ -14,9 +14,26 @@ if TYPE_CHECKING:
 
 
 def read_table(path: str | os.PathLike[str], key: str | None = None, *, what: str = "--table") -> pd.DataFrame:
-    """Read a CSV, TSV or parquet table; raises `DataError` if it cannot be read, is empty or has no column `key`.
+    """Read a CSV, TSV or parquet table.
 
-    Messages call it `what`.
+    Parameters
+    ----------
+    path : path-like
+        The table; its suffix decides how it is read.
+    key : str, optional
+        A column that it must have.
+    what : str
+        What messages call it.
+
+    Returns
+    -------
+    DataFrame
+        One row or more.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, is empty or has no column `key`.
     """
     import pandas as pd
 

@@ -61,7 +61,7 @@ class PairSource(Source):
                 if not name:
                     raise Refused("no-counterpart", f"no {side} of this name")
                 try:
-                    contents.append(source._read_file(Entry(str(name), "")))
+                    contents.append(source.read_file(Entry(str(name), "")))
                 except Refused as refused:
                     raise Refused(refused.reason, f"{side}: {refused.detail}") from None
             return Pair(contents[0], contents[1], float(zoom))

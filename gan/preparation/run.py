@@ -260,19 +260,9 @@ def _take_in(store: Store, request: Request) -> list[str]:
         return [f"the set was damaged ({error}): all of it was made again"]
     usable = ledger[~ledger["reason"].str.startswith("duplicate")].sort_values("row", kind="stable")
     results = [
-        Result(
-            r.name,
-            r.stamp,
-            r.reason,
-            r.detail,
-            r.sha256,
-            r.hashes.split(),
-            r.width,
-            r.height,
-            r.bad_pixels,
-            getattr(r, "about", ""),
-        )
+        Result(*plain, r.hashes.split(), r.width, r.height, r.bad_pixels, getattr(r, "about", ""))
         for r in usable.itertuples(index=False)
+        for plain in [(r.name, r.stamp, r.reason, r.detail, r.sha256)]
     ]
     store.add(results, [standing.array(name) for name in request.maker.layout])
     before = dict(zip(ledger["name"], ledger["stamp"], strict=True))

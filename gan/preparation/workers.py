@@ -67,7 +67,24 @@ def _digest(content: Content) -> str:
 
 
 def work(job: Job, task: Task, read: Read, at: At) -> tuple[int, int]:
-    """Do one task and write its part; returns the number of images and of refusals."""
+    """Do one task and write its part.
+
+    Parameters
+    ----------
+    job : Job
+        What the task is part of.
+    task : Task
+        Entries, and their rows.
+    read : callable
+        From the reader of the source.
+    at : callable
+        Called with the number of the entry that is begun.
+
+    Returns
+    -------
+    images, refused : int
+        Their numbers.
+    """
     results = []
     layout = job.maker.layout
     arrays = {name: np.empty((len(task.entries), size, size, 3), np.uint8) for name, size in layout.items()}

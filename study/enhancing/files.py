@@ -173,7 +173,7 @@ def recorded_key(path: Path) -> str | None:
 
         with Image.open(path) as image:
             return image.info.get(KEY)
-    except Exception:  # anything may stand under that name
+    except Exception:  # noqa: BLE001 - anything may stand under that name
         return None
 
 
