@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from study.config.errors import ConfigError
 from study.config.schema import locate
-from study.config.search_space import Point, shown_point
+from study.config.search_space import Axis, Point, shown_point
 from study.config.sections import SAMPLERS
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def check_study(study: Study) -> None:
     for axis in study.axes:
         key = f"axes.{axis.name}"
         where = locate(study.lines, key, study.file)
-        for value in axis.values or (axis.low, axis.high):
+        for value in axis.values or (axis.low, axis.high, *_between(axis)):
             try:
                 _try_alone(study, axis.as_point(value))
             except ConfigError as error:
@@ -51,6 +51,13 @@ def check_study(study: Study) -> None:
         where = locate(study.lines, "search.sampler", study.file)
         hint = f"expected one of {', '.join(able)} for several objectives"
         raise ConfigError(*where, "search.sampler", study.search.sampler, hint)
+
+
+def _between(axis: Axis) -> tuple[float, ...]:
+    """A value of a `float` axis that is not whole, if it has any."""
+    if axis.kind != "float":
+        return ()
+    return axis.levels()[1:2] or (axis.low + (axis.high - axis.low) / math.sqrt(3),)
 
 
 def _try_alone(study: Study, point: Point) -> None:
