@@ -69,9 +69,14 @@ class ArraySource:
 
 
 def _maps_whole_file(images: np.memmap) -> bool:
-    """Return whether this is a .npy file as `np.load` maps it, and not a part or a view of one."""
+    """Whether this is a .npy file as `np.load` maps it, and not a part or a turned view of one."""
     if images.filename is None or not str(images.filename).endswith(".npy"):
         return False
+    mapped: Any = images
+    while isinstance(mapped.base, np.ndarray):  # a view knows the array that it was taken from
+        mapped = mapped.base
+    if not isinstance(mapped, np.memmap) or mapped.ctypes.data != images.ctypes.data:
+        return False
     whole = np.load(images.filename, mmap_mode="r", allow_pickle=False)
-    same = [getattr(whole, name) == getattr(images, name) for name in ("shape", "dtype", "strides", "offset")]
-    return all(same)
+    layouts = [(array.shape, array.dtype, array.strides) for array in (whole, images)]
+    return mapped.offset == whole.offset and layouts[0] == layouts[1]

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from common.errors import first_line
 from eval.distributed.blocks import Block, BlockJob, StageError
 from eval.distributed.image_source import ImageSource
 
@@ -48,13 +47,80 @@ def _run_block(batch: dict[str, Any], *, source_ref: list[Any], job: BlockJob) -
         if _last_source is None or _last_source[0] != name:
             _last_source = (name, ray.get(source_ref[0]))
         content = job.run(_last_source[1], block, 1)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (a source is the user's code and may raise anything)
         problem = f"{type(error).__name__}: {error}"
     return {"start": [block[0]], "stop": [block[1]], "catalogue": [content], "problem": [problem]}
 
 
-def _run_dataset(source_ref: list[Any], blocks: list[Block], job: BlockJob, workers: int) -> Iterator[dict[str, Any]]:
-    """Measure all blocks by a dataset, in a task of its own; one row per block, as they are finished."""
+def by_ray_data(
+    source: ImageSource, blocks: list[Block], job: BlockJob, workers: int, timeout: float
+) -> Iterator[tuple[Block, bytes]]:
+    """Yield blocks with their catalogues as they are finished, in any order.
+
+    The dataset is run by a Ray task that needs no CPU: cancelling that task is the documented way to end a dataset
+    that is still going on, be it for an interrupt, an error or a standstill.
+
+    Parameters
+    ----------
+    source : ImageSource
+        The images.
+    blocks : list of Block
+        What to measure, at least one.
+    job : BlockJob
+        How.
+    workers : int
+        Blocks to measure at a time, at most.
+    timeout : float
+        Seconds without a finished block after which the work is given up.
+
+    Yields
+    ------
+    tuple of Block and bytes
+        The block, and its catalogue as the bytes of a parquet file.
+
+    Raises
+    ------
+    StageError
+        A block could not be measured, Ray Data stopped, or nothing was finished for `timeout` seconds.
+    """
+    global warm
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    task = ray.remote(_run_dataset).options(
+        num_cpus=0, num_returns="streaming", max_retries=0, scheduling_strategy=here
+    )
+    # The reference travels in a list: Ray would resolve a bare one for every task.
+    stream = task.remote([ray.put(source)], blocks, job, workers)
+    left = len(blocks)
+    try:
+        while left:
+            if not ray.wait([stream], timeout=timeout)[0]:
+                free = ray.available_resources().get("CPU", 0)  # type: ignore[no-untyped-call]
+                raise StageError(
+                    f"no block was finished in {timeout:.0f} s, {left} to go, {free:g} CPUs free: "
+                    "the cluster's CPUs are taken, or a block kills every worker (too little memory?)"
+                )
+            try:
+                block, content, problem = ray.get(next(stream))
+            except (ray.exceptions.RayError, StopIteration) as error:
+                cause = getattr(error, "cause", None) or error
+                raise StageError(f"Ray Data stopped with {left} blocks to go: {cause}") from error
+            if problem:
+                raise StageError(f"images {block[0]} to {block[1] - 1} could not be measured: {problem}")
+            warm = True
+            left -= 1
+            yield block, content
+    finally:
+        if left:
+            ray.cancel(stream, force=True)
+
+
+def _run_dataset(
+    source_ref: list[Any], blocks: list[Block], job: BlockJob, workers: int
+) -> Iterator[tuple[Block, bytes, str]]:
+    """Run the dataset, in a Ray task; each row holds a block, its catalogue, and what went wrong ("" for nothing)."""
     with _quiet_ray_data() as data:
         rows = [{"start": start, "stop": stop} for start, stop in blocks]
         dataset = data.from_items(rows, override_num_blocks=len(rows)).map_batches(
@@ -66,49 +132,8 @@ def _run_dataset(source_ref: list[Any], blocks: list[Block], job: BlockJob, work
             num_cpus=1,
         )
         for batch in dataset.iter_batches(batch_size=1, batch_format="numpy", prefetch_batches=1):
-            yield {name: values[0] for name, values in batch.items()}
-
-
-def by_ray_data(
-    source: ImageSource, blocks: list[Block], job: BlockJob, workers: int, timeout: float
-) -> Iterator[tuple[Block, bytes]]:
-    """Yield blocks with their catalogues as they are finished, in any order.
-
-    The dataset runs inside a Ray task, which can be cancelled: Ray Data has no public call that ends an execution.
-
-    Raises
-    ------
-    StageError
-        A block could not be measured, no block was finished in `timeout` seconds, or Ray Data gave up.
-    """
-    global warm
-    import ray
-
-    # The reference travels in a list: Ray would resolve a bare one for every task.
-    task = ray.remote(num_cpus=0, max_retries=0, num_returns="streaming")(_run_dataset)
-    running: Any = task.remote([ray.put(source)], blocks, job, workers)
-    left = len(blocks)
-    try:
-        while left:
-            if not ray.wait([running], timeout=timeout)[0]:
-                free = ray.available_resources().get("CPU", 0)
-                raise StageError(
-                    f"no block was finished in {timeout:.0f} s, {left} to go, {free:g} CPUs free: "
-                    "the cluster's CPUs are taken, or a block kills every worker (too little memory?)"
-                )
-            try:
-                row = ray.get(next(running))
-            except (ray.exceptions.RayError, StopIteration) as error:
-                raise StageError(f"Ray Data stopped with {left} blocks to go: {first_line(error)}") from error
-            block = (int(row["start"]), int(row["stop"]))
-            if row["problem"]:
-                raise StageError(f"images {block[0]} to {block[1] - 1} could not be measured: {row['problem']}")
-            warm = True
-            yield block, bytes(row["catalogue"])
-            left -= 1
-    finally:
-        if left:
-            ray.cancel(running, force=True)
+            start, stop, content, problem = (batch[name][0] for name in ("start", "stop", "catalogue", "problem"))
+            yield (int(start), int(stop)), bytes(content), str(problem)
 
 
 @contextmanager

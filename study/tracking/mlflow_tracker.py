@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-from study.config.errors import InputError
+from common.errors import InputError, first_line
 from study.config.search_space import shown, shown_point
 from study.config.study import Study
 from study.tracking.credentials import scrubbed, without_password
@@ -117,7 +117,7 @@ class Tracker:
             for name, text in files.items():
                 self._client.log_text(self.parent, text, name)
         except Exception as error:
-            reason = scrubbed((str(error).splitlines() or [type(error).__name__])[0], self.uri)[:300]
+            reason = scrubbed(first_line(error), self.uri)
             raise InputError(f"--tracking-uri {without_password(self.uri)}: MLflow cannot use it: {reason}") from error
         self._thread.start()
 
@@ -313,11 +313,11 @@ class Tracker:
             try:
                 send()
                 break
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 (whatever a store raises; `_may_pass` tells them apart)
                 if self._stop_retrying.is_set() or not _may_pass(error) or (attempt >= TRIES and self._answers()):
                     self.unsent += 1
                     if not self._stop_retrying.is_set():
-                        reason = scrubbed((str(error).splitlines() or [""])[0], self.uri)[:300]
+                        reason = scrubbed(first_line(error), self.uri)
                         log.warning("MLflow refused '%s': %s", what, reason)
                     return
                 if not self._away and attempt > 1:
@@ -332,7 +332,7 @@ class Tracker:
         """Whether the store is there, so that a message which fails is itself at fault."""
         try:
             return self._client.get_experiment(self.experiment) is not None
-        except Exception:  # of whatever kind: it did not answer
+        except Exception:  # noqa: BLE001 (of whatever kind: it did not answer)
             return False
 
 
