@@ -31,17 +31,18 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from common.atomic import write_bytes
-from eval.cli.options import load_side, parser_of, progress_bars, run_command
+from common.progress import ProgressBar
+from eval.cli.options import load_side, parser_of, run_evaluation
 from eval.images.arrays import CollectionError
 from eval.images.load import ImageCollection
 from eval.statistics.memorisation import Memorisation, memorisation
@@ -69,27 +70,21 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    options = parser().parse_args(arguments)
-    return run_command(options, run)
+    return run_evaluation(parser(), arguments, run)
 
 
-def run(options: argparse.Namespace, console: Console, errors: Console) -> None:
+def run(options: argparse.Namespace, console: Console, bars: ProgressBar) -> None:
     """Load, search, write and print, in that order."""
     if options.jobs is not None and options.jobs < 1:
         raise CollectionError(f"jobs = {options.jobs} does not work: expected 1 or more")
-    with progress_bars(errors) as bars:
-        generated = load_side("generated", options.generated, options.size, options.limit, bars)
-        training, held_out = _real(options, generated.images.shape[1], bars)
-        task = bars.add_task("searching", total=None)
-
-        def advance(done: int, total: int) -> None:
-            bars.update(task, completed=done, total=total)
-
-        search = {"crop": options.crop, "jobs": options.jobs, "progress": advance}
-        if held_out is None:
-            closest, reference, figures = nearest(generated.images, training.images, **search), None, None
-        else:
-            figures, closest, reference = memorisation(generated.images, training.images, held_out.images, **search)
+    generated = load_side("generated", options.generated, options.size, options.limit, bars)
+    training, held_out = _real(options, generated.images.shape[1], bars)
+    search = {"crop": options.crop, "jobs": options.jobs, "progress": partial(bars.update, "searching")}
+    if held_out is None:
+        closest, reference, figures = nearest(generated.images, training.images, **search), None, None
+    else:
+        figures, closest, reference = memorisation(generated.images, training.images, held_out.images, **search)
+    bars.stop()
     _write(options, generated, training, closest, reference, figures)
     console.print(_table(closest, figures))
     if figures is None:
@@ -97,7 +92,7 @@ def run(options: argparse.Namespace, console: Console, errors: Console) -> None:
     console.print(f"Written: {options.out}{os.sep}", markup=False)
 
 
-def _real(options: argparse.Namespace, size: int, bars: Progress) -> tuple[ImageCollection, ImageCollection | None]:
+def _real(options: argparse.Namespace, size: int, bars: ProgressBar) -> tuple[ImageCollection, ImageCollection | None]:
     """Training images and held-out ones, from two collections or from one galaxy set that is split."""
     training = load_side("training", options.training, size, None, bars)
     if options.held_out is None:

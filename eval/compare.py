@@ -20,18 +20,19 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from rich.console import Console
-from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from common.atomic import write_bytes
+from common.progress import ProgressBar
 from eval.catalogue import PROPERTIES, read_catalogue, write_catalogue
-from eval.cli.options import add_measurement_options, load_side, parser_of, progress_bars, run_command, skipped_files
+from eval.cli.options import add_measurement_options, load_side, parser_of, run_evaluation, skipped_files
 from eval.distances import Comparison, compare
 from eval.images.arrays import CollectionError
 from eval.images.load import ImageCollection
@@ -87,16 +88,16 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    return run_command(parser().parse_args(arguments), run)
+    return run_evaluation(parser(), arguments, run)
 
 
-def run(options: argparse.Namespace, console: Console, errors: Console) -> None:
+def run(options: argparse.Namespace, console: Console, bars: ProgressBar) -> None:
     """Load, measure, compare, write and print, in that order."""
-    with progress_bars(errors) as bars:
-        generated = _load("generated", options.generated, options.size, options.limit, bars)
-        size = options.size or (generated.collection.images.shape[1] if generated.collection else None)
-        real = _load("real", options.real, size, options.limit, bars)
-        _measure((real, generated), options.engine, options.jobs, bars)
+    generated = _load("generated", options.generated, options.size, options.limit, bars)
+    size = options.size or (generated.collection.images.shape[1] if generated.collection else None)
+    real = _load("real", options.real, size, options.limit, bars)
+    _measure((real, generated), options.engine, options.jobs, bars)
+    bars.stop()
     comparison = compare(real.rows, generated.rows, seed=options.seed)
     spectra = None
     if real.collection and generated.collection:
@@ -159,7 +160,7 @@ def _words(name: str) -> str:
     return words.get(name, name.replace("_", " "))
 
 
-def _load(name: str, source: str, size: int | None, limit: int | None, bars: Progress) -> Side:
+def _load(name: str, source: str, size: int | None, limit: int | None, bars: ProgressBar) -> Side:
     side = Side(name, source)
     if Path(source).suffix in CATALOGUES:
         side.catalogue = read_catalogue(source)
@@ -173,24 +174,19 @@ def _load(name: str, source: str, size: int | None, limit: int | None, bars: Pro
     return side
 
 
-def _measure(sides: Sequence[Side], engine: str, jobs: int | None, bars: Progress) -> None:
+def _measure(sides: Sequence[Side], engine: str, jobs: int | None, bars: ProgressBar) -> None:
     """Measure what has no catalogue yet, the way that the other side's catalogue was measured."""
     settings = _shared_settings(sides)
     for side in sides:
         if side.collection is None:
             continue
-        task = bars.add_task(f"measuring {side.name}", total=len(side.collection))
-
-        def advance(done: int, total: int, task: TaskID = task) -> None:
-            bars.update(task, completed=done)
-
         side.catalogue = measure(
             side.collection.images,
             ids=side.collection.ids,
             engine=engine,
             jobs=jobs,
             settings=settings,
-            progress=advance,
+            progress=partial(bars.update, f"measuring {side.name}"),
         )
 
 

@@ -16,16 +16,17 @@ itself likewise, many times over. Exit status: 0 the engines agree as well as th
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from common.command import run_command
+from common.errors import EXIT_FAILED, EXIT_OK, InputError
+from common.progress import ProgressBar
 from eval.catalogue import PROPERTIES, STATUSES, cached, content_key
 from eval.measure import as_catalogue, as_images, cpus
 from eval.settings import MeasurementSettings
@@ -281,51 +282,33 @@ def parser() -> argparse.ArgumentParser:
     return this
 
 
-@contextlib.contextmanager
-def _progress_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Bars on the error stream, one for each kind of work."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    tasks: dict[str, Any] = {}
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-
-        def show(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done)
-
-        yield show
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
+    """Run the command; return its exit code."""
+    return run_command(parser(), arguments, run, interrupted="interrupted; catalogues in --cache are kept")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compare the engines and print the report; 1 where they differ more than photutils from itself."""
     from eval.images.load import load_images
 
-    options = parser().parse_args(arguments)
     try:
         for option, value in (("-n", options.n), ("--perturbed", options.perturbed), ("--jobs", options.jobs)):
             if value is not None and value < 1:
-                raise ValueError(f"{option} {value} does not work: expected 1 or more")
+                raise InputError(f"{option} {value} does not work: expected 1 or more")
         images = load_images(options.images, size=options.size, limit=options.n).images
-        with _progress_bars() as progress:
+        with ProgressBar() as bars:
             check = crosscheck(
                 images,
                 perturbed=options.perturbed,
                 jobs=options.jobs,
                 cache=options.cache,
                 time_limit=options.time_limit,
-                progress=progress,
+                progress=bars.update,
             )
     except (ValueError, OSError) as error:
-        print(f"eval.crosscheck: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; catalogues in --cache are kept", file=sys.stderr)
-        return 130
+        raise InputError(str(error)) from None
     print(report(check))
-    return 0 if check.passed else 1
+    return EXIT_OK if check.passed else EXIT_FAILED
 
 
 if __name__ == "__main__":

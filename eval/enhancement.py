@@ -19,13 +19,13 @@ import sys
 from collections.abc import Sequence
 
 from eval.cli.enhancement import run
-from eval.cli.options import add_measurement_options, parser_of, run_command
+from eval.cli.options import add_measurement_options, parser_of, run_evaluation
 from eval.statistics.detections import DetectionSettings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    return run_command(parser().parse_args(arguments), run)
+    return run_evaluation(parser(), arguments, run)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from common.atomic import write_bytes
+from common.names import stem
+from common.progress import ProgressBar
 from eval.catalogue import PROPERTIES
-from eval.cli.options import load_side, progress_bars, skipped_files
+from eval.cli.options import load_side, skipped_files
 from eval.images.arrays import CollectionError
 from eval.images.load import ImageCollection
 from eval.statistics.detections import DetectionSettings
@@ -25,27 +26,19 @@ from eval.statistics.enhancement_result import EnhancementResult
 Sides = dict[str, ImageCollection]
 
 
-def run(options: argparse.Namespace, console: Console, errors: Console) -> None:
+def run(options: argparse.Namespace, console: Console, bars: ProgressBar) -> None:
     """Load, pair, judge, write and print, in that order."""
     detection = DetectionSettings(
         threshold=options.threshold, counterpart=min(options.threshold, DetectionSettings().counterpart)
     )
-    with progress_bars(errors) as bars:
-        sides = {
-            name: load_side(name, getattr(options, name), None, None, bars)
-            for name in ("inputs", "predictions", "targets")
-        }
-        images, ids, unpaired = paired(sides, options.limit)
-        tasks: dict[str, Any] = {}
-
-        def progress(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done)
-
-        result = judge(
-            *images, detection=detection, engine=options.engine, jobs=options.jobs, ids=ids, progress=progress
-        )
+    sides = {
+        name: load_side(name, getattr(options, name), None, None, bars) for name in ("inputs", "predictions", "targets")
+    }
+    images, ids, unpaired = paired(sides, options.limit)
+    result = judge(
+        *images, detection=detection, engine=options.engine, jobs=options.jobs, ids=ids, progress=bars.update
+    )
+    bars.stop()
     write(options.out, result, sides)
     console.print(table(result))
     console.print(detection_table(result))
@@ -93,7 +86,7 @@ def paired(sides: Sides, limit: int | None) -> tuple[list[np.ndarray], list[Any]
 
 def _key(name: Any) -> Any:
     """A number as it is; a file by its name without folders and suffix."""
-    return name if isinstance(name, int) else PurePosixPath(str(name)).stem
+    return name if isinstance(name, int) else stem(str(name))
 
 
 def _rows(names: list[Any], common: list[Any]) -> list[int]:

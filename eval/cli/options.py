@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from common.command import run_command
+from common.errors import EXIT_OK, InputError
+from common.progress import ProgressBar
 from eval.images.load import ImageCollection, load_images
 from eval.images.output import require_folder
 from eval.measure import ENGINES
 
-Run = Callable[[argparse.Namespace, Console, Console], None]
+Run = Callable[[argparse.Namespace, Console, ProgressBar], None]
 
 
 def parser_of(program: str, docstring: str, *, default_out: str) -> argparse.ArgumentParser:
@@ -39,36 +41,36 @@ def add_measurement_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--limit", type=int, help="take at most this many images of each side, evenly spread")
 
 
-def run_command(options: argparse.Namespace, run: Run) -> int:
-    """Run `run(options, console, errors)`; returns 0, or 2 for wrong input, or 130 when interrupted."""
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
-    try:
-        require_folder(options.out)
-        run(options, Console(highlight=False), errors)
-    except KeyboardInterrupt:
-        errors.print("Interrupted: nothing was written.")
-        return 130
-    except (ValueError, OSError) as error:
-        errors.print(f"Error: {error}", markup=False)
-        return 2
-    return 0
+def run_evaluation(command: argparse.ArgumentParser, arguments: Sequence[str] | None, run: Run) -> int:
+    """Run a command that writes to `--out`, as `common.command.run_command` does; returns the exit code.
+
+    Parameters
+    ----------
+    command : ArgumentParser
+        From `parser_of`.
+    arguments : sequence of str or None
+        None: those of this process.
+    run : callable
+        Called with options, console and progress bars; a `ValueError` or `OSError` that it raises is the input's fault.
+    """
+
+    def checked(options: argparse.Namespace) -> int:
+        try:
+            require_folder(options.out)
+            with ProgressBar() as bars:
+                run(options, Console(highlight=False), bars)
+        except (ValueError, OSError) as error:
+            raise InputError(str(error)) from None
+        return EXIT_OK
+
+    return run_command(command, arguments, checked)
 
 
-@contextmanager
-def progress_bars(errors: Console) -> Iterator[Progress]:
-    """Live lines of a command's steps, gone when it ends."""
-    columns = (TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, transient=True) as bars:
-        yield bars
-
-
-def load_side(name: str, source: str, size: int | None, limit: int | None, bars: Progress) -> ImageCollection:
-    """`load_images` under a bar of its own."""
-    task = bars.add_task(f"reading {name}", total=None)
-    collection = load_images(
-        source, size=size, limit=limit, progress=lambda done, total: bars.update(task, completed=done, total=total)
-    )
-    bars.remove_task(task)
+def load_side(name: str, source: str, size: int | None, limit: int | None, bars: ProgressBar) -> ImageCollection:
+    """Return the images of `eval.images.load.load_images`, read under a bar of their own."""
+    what = f"reading {name}"
+    collection = load_images(source, size=size, limit=limit, progress=partial(bars.update, what))
+    bars.finish(what)
     return collection
 
 

@@ -92,7 +92,7 @@ def by_ray_data(
         num_cpus=0, num_returns="streaming", max_retries=0, scheduling_strategy=here
     )
     # The reference travels in a list: Ray would resolve a bare one for every task.
-    stream = task.remote([ray.put(source)], blocks, job, workers)
+    stream: Any = task.remote([ray.put(source)], blocks, job, workers)
     left = len(blocks)
     try:
         while left:

@@ -23,6 +23,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from common.atomic import atomically
+from common.errors import first_line
 from study.config.errors import InputError
 from study.storage.trial_files import TrialFiles
 
@@ -60,7 +61,7 @@ def check_storage(uri: str) -> None:
             stream.write(b"1")
         files.delete_file(probe)
     except (OSError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
+        reason = first_line(error)
         raise InputError(f"--storage {uri}: cannot be written: {reason}") from None
 
 

@@ -129,5 +129,5 @@ def test_wrong_input_is_one_message_and_exit_2(arguments, message, files, capsys
     out = [] if "--out" in arguments else ["--out", str(files / "out")]
     assert main([*arguments, *out]) == 2
     errors = capsys.readouterr().err
-    assert message in errors and errors.count("Error: ") == 1
+    assert message in errors and errors.count("error: ") == 1
     assert not list((files / "out").glob("*"))
