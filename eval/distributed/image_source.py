@@ -69,19 +69,14 @@ class ArraySource:
 
 
 def _maps_whole_file(images: np.memmap) -> bool:
-    """Whether this is a .npy file as `np.load` maps it, and not a part or a view of one."""
+    """Whether this is a .npy file as `np.load` maps it, and not a part or a turned view of one."""
     if images.filename is None or not str(images.filename).endswith(".npy"):
         return False
+    mapped: Any = images
+    while isinstance(mapped.base, np.ndarray):  # a view knows the array that it was taken from
+        mapped = mapped.base
+    if not isinstance(mapped, np.memmap) or mapped.ctypes.data != images.ctypes.data:
+        return False
     whole = np.load(images.filename, mmap_mode="r", allow_pickle=False)
-    places = [array.__array_interface__["data"][0] - _base_address(array) for array in (whole, images)]
-    return (whole.shape, whole.dtype, whole.strides, places[0]) == (
-        images.shape,
-        images.dtype,
-        images.strides,
-        places[1],
-    )
-
-
-def _base_address(array: np.memmap) -> int:
-    """Address at which the file's mapping begins, that of the array less its offset in the file."""
-    return np.frombuffer(array._mmap, np.uint8).__array_interface__["data"][0]  # type: ignore[attr-defined]
+    layouts = [(array.shape, array.dtype, array.strides) for array in (whole, images)]
+    return mapped.offset == whole.offset and layouts[0] == layouts[1]

@@ -59,7 +59,7 @@ def _read_npz(path: Path) -> tuple[np.ndarray, Any, Callable[[], None]]:
             return archive[name], ids, _nothing
     except CollectionError:
         raise
-    except Exception as error:  # zipfile, zlib and numpy each have errors of their own for a damaged archive
+    except Exception as error:  # noqa: BLE001  (zipfile, zlib and numpy have errors of their own for damage)
         raise CollectionError(f"{path} is no readable archive of arrays: {error}") from None
 
 
@@ -105,7 +105,7 @@ def read_fits(path: Path) -> np.ndarray:
         with fits.open(path, memmap=False) as hdus:
             data = next((hdu.data for hdu in hdus if hdu.is_image and hdu.header.get("NAXIS", 0) >= 2), None)
             data = None if data is None else np.asarray(data, np.float32)
-    except Exception as error:  # astropy raises OSError, ValueError, TypeError and more for damaged files
+    except Exception as error:  # noqa: BLE001  (astropy raises OSError, ValueError, TypeError and more)
         raise CollectionError(f"{path} is no readable FITS file: {error}") from None
     if data is None or data.ndim > 4 or 0 in data.shape:
         raise CollectionError(f"{path} has no image: expected one of 2 to 4 axes, (H, W), (C, H, W) or (N, C, H, W)")

@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 
+from common.errors import first_line
 from eval.images.array_files import open_stack, read_fits
 from eval.images.arrays import CollectionError, as_stack, spread, to_size
 
@@ -285,6 +286,6 @@ def _read_picture(file: Path, size: int | None) -> np.ndarray:
             pixels = np.asarray(picture.convert("RGB"))
     except CollectionError:
         raise
-    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and more
-        raise CollectionError(str(error) or type(error).__name__) from None
+    except Exception as error:  # noqa: BLE001  (decoders raise OSError, SyntaxError, struct.error and more)
+        raise CollectionError(first_line(error)) from None
     return to_size(pixels[None], size, "it")[0]

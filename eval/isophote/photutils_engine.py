@@ -71,7 +71,7 @@ def fit_image(image: np.ndarray, settings: MeasurementSettings, *, perturbation:
         warnings.simplefilter("ignore")
         try:
             isophotes = _isophotes(frame, settings)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (photutils raises whatever its arithmetic meets)
             return Fit("error", detail=f"photutils raised {type(error).__name__}: {error}")
     outward = [isophote for isophote in isophotes if isophote.sma > settings.sma0 * 0.999]
     if not outward:
@@ -113,6 +113,8 @@ def _ellipse(isophote: Any) -> Ellipse:
 
 def _colors(image: np.ndarray, isophote: Any, size: int) -> tuple[float, float]:
     """Ratios of the fluxes that photutils' own pixel sum finds in each band's frame."""
+    from photutils.isophote import Isophote
+
     if image.shape[-1] < 3:
         return np.nan, np.nan
     sample, flux = isophote.sample, []
@@ -120,7 +122,7 @@ def _colors(image: np.ndarray, isophote: Any, size: int) -> tuple[float, float]:
     try:
         for band in range(3):
             sample.image = reference_frame(image[..., band], size)
-            flux.append(float(isophote._compute_fluxes()[0]))
+            flux.append(float(Isophote(sample, 0, True, isophote.stop_code).tflux_e))
     finally:
         sample.image = frame
     return _ratio(flux[0], flux[1]), _ratio(flux[1], flux[2])
