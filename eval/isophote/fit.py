@@ -97,6 +97,19 @@ def _turned(old):
 
 
 @_jit
+def _largest_harmonic(sample):
+    """The harmonic of the largest amplitude, and its number: sin, cos, sin 2, cos 2."""
+    largest, which = sample.sin1, 0
+    if abs(sample.cos1) > abs(largest):
+        largest, which = sample.cos1, 1
+    if abs(sample.sin2) > abs(largest):
+        largest, which = sample.sin2, 2
+    if abs(sample.cos2) > abs(largest):
+        largest, which = sample.cos2, 3
+    return largest, which
+
+
+@_jit
 def _difference(frame, walk, at, distance, geometry, sample, scratch):
     """Radial gradient and its error from the ellipse `distance` (relative) further out.
 
@@ -143,13 +156,35 @@ def _gradient(frame, walks, at, geometry, sample, previous, scratch):
 
 
 @_jit
+def _corrected(frame, walks, at, geometry, sample, gradient, scratch):
+    """Correct an ellipse by its largest harmonic and sample it again.
+
+    Returns a code (0 sound, -1 diverged, -9 ran away), the geometry, its sample, and the gradient with its error.
+    """
+    largest, which = _largest_harmonic(sample)
+    geometry = _correct(at.sma, geometry, which, largest, gradient)
+    if not np.isfinite(geometry.x0 + geometry.y0 + geometry.eps + geometry.pa):
+        return RUNAWAY, geometry, sample, np.nan, np.nan
+    if min(geometry.x0, geometry.y0) < 1.0 or max(geometry.x0, geometry.y0) > frame.width:
+        return -1, geometry, sample, np.nan, np.nan
+    if not trace(walks[0], at.table, at.lattice, at.step, at.sma, geometry.eps, at.sma, geometry.eps, True):
+        return RUNAWAY, geometry, sample, np.nan, np.nan
+    sample = sample_walk(frame, walks[0], geometry, sample.mean, True, scratch)
+    scratch.differences[0] = 0.0
+    gradient, error, sound = _gradient(frame, walks, at, geometry, sample, 0.0, scratch)
+    if not sound:
+        return RUNAWAY, geometry, sample, gradient, error
+    code = 0 if gradient < 0.0 and error > 0.0 else -1
+    return code, geometry, sample, gradient, error
+
+
+@_jit
 def _fit_isophote(frame, walks, at, limits, geometry, min_iterations, scratch):
     """Fit one ellipse. Returns its stop code (-1 diverged, 3 too few points, -9 ran away) and geometry."""
     best, best_geometry = np.inf, geometry
     exceeded = False
     gradient = 0.0
-    width = frame.width
-    level = frame.pixels[np.int64(geometry.y0 - 0.5) * width + np.int64(geometry.x0 - 0.5)]
+    level = frame.pixels[np.int64(geometry.y0 - 0.5) * frame.width + np.int64(geometry.x0 - 0.5)]
     if not trace(
         walks[0], at.table, at.lattice, at.step, at.sma, geometry.eps, geometry.start_sma, geometry.start_eps, True
     ):
@@ -158,43 +193,23 @@ def _fit_isophote(frame, walks, at, limits, geometry, min_iterations, scratch):
     scratch.differences[0] = 0.0
     for iteration in range(limits.max_iterations):
         gradient, error, sound = _gradient(frame, walks, at, geometry, sample, gradient, scratch)
-        if not sound:
-            return RUNAWAY, geometry
-        if not np.isfinite(sample.scatter):
-            return 3, geometry
-        largest, which = sample.sin1, 0
-        if abs(sample.cos1) > abs(largest):
-            largest, which = sample.cos1, 1
-        if abs(sample.sin2) > abs(largest):
-            largest, which = sample.sin2, 2
-        if abs(sample.cos2) > abs(largest):
-            largest, which = sample.cos2, 3
-        if abs(largest) < best:
-            best, best_geometry = abs(largest), geometry
-        settled = limits.convergence * SECTOR_AREA * sample.scatter > abs(largest)
+        if not (sound and np.isfinite(sample.scatter)):
+            return 3 if sound else RUNAWAY, geometry
+        largest = abs(_largest_harmonic(sample)[0])
+        if largest < best:
+            best, best_geometry = largest, geometry
+        settled = limits.convergence * SECTOR_AREA * sample.scatter > largest
         if settled and iteration >= min_iterations - 1:
             return 0, geometry
         if sample.used < sample.total * limits.valid_fraction:
             return 1, best_geometry
-
-        geometry = _correct(at.sma, geometry, which, largest, gradient)
-        if not np.isfinite(geometry.x0 + geometry.y0 + geometry.eps + geometry.pa):
-            return RUNAWAY, geometry
-        if min(geometry.x0, geometry.y0) < 1.0 or max(geometry.x0, geometry.y0) > width:
+        code, geometry, sample, gradient, error = _corrected(frame, walks, at, geometry, sample, gradient, scratch)
+        if code != 0:
+            return code, geometry
+        uncertain = error / abs(gradient) > limits.max_gradient_error
+        if uncertain and exceeded:
             return -1, geometry
-        if not trace(walks[0], at.table, at.lattice, at.step, at.sma, geometry.eps, at.sma, geometry.eps, True):
-            return RUNAWAY, geometry
-        sample = sample_walk(frame, walks[0], geometry, sample.mean, True, scratch)
-        scratch.differences[0] = 0.0
-        gradient, error, sound = _gradient(frame, walks, at, geometry, sample, 0.0, scratch)
-        if not sound:
-            return RUNAWAY, geometry
-        if not (gradient < 0.0 and error > 0.0):
-            return -1, geometry
-        if error / abs(gradient) > limits.max_gradient_error:
-            if exceeded:
-                return -1, geometry
-            exceeded = True
+        exceeded = exceeded or uncertain
         if geometry.eps <= 0.0:
             geometry = _turned(geometry)
             scratch.differences[0] = 0.0
@@ -210,9 +225,9 @@ def fit_frame(frame, points, space, table, limits, result):
     frame : (S, S) float32 array
     points : (3, 5, capacity) float64 array
     space : (4, 3, 5, LANES) float64 array
-        Room to work in, from `isophote_walk.room(S)`; one per thread.
+        Room to work in, from `eval.isophote.path.room(S)`; one per thread.
     table : Table
-        From `isophote_table.starts_table`, for the same S, first semi-major axis and step.
+        From `eval.isophote.path_table.starts_table`, for the same S, first semi-major axis and step.
     limits : Limits
     result : (12,) float64 array
         Filled with the stop code of the outermost isophote, the number of isophotes, then sma, eps,

@@ -73,7 +73,7 @@ def _discard(folder: Path, modules: Sequence[ModuleType]) -> None:
 
 def _compiled_by_a_child(loader: str) -> bool:
     code = f"import importlib; importlib.import_module({loader!r}).load_kernels()"
-    root = str(Path(__file__).resolve().parents[1])
+    root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     command, environment = [sys.executable, "-c", code], os.environ | {"PYTHONPATH": path}
     try:

@@ -92,10 +92,11 @@ def bare(typing_context, array):
     """
 
     def generate(context, builder, signature, arguments):
-        view = context.make_array(signature.args[0])(context, builder, arguments[0])
-        view.meminfo = view.meminfo.type(None)
-        view.parent = view.parent.type(None)
-        return view._getvalue()
+        view, model = arguments[0], context.data_model_manager[signature.args[0]]
+        for field in ("meminfo", "parent"):
+            at = model.get_field_position(field)
+            view = builder.insert_value(view, view.type.elements[at](None), at)
+        return view
 
     return array(array), generate
 

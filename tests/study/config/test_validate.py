@@ -71,7 +71,7 @@ def test_more_trials_than_there_is_to_try_are_refused(tmp_path):
 
 def test_a_gaussian_process_has_one_objective(tmp_path):
     metric = "objective.metric=[ks_mean, energy]"
-    with pytest.raises(ConfigError, match="tpe, nsga2, random, qmc or grid for several objectives"):
+    with pytest.raises(ConfigError, match=r"tpe, random, grid, qmc, nsga2.* for several objectives"):
         load(tmp_path, "search.sampler=gp", metric)
     load(tmp_path, "search.sampler=tpe", metric)
 
