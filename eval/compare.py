@@ -18,7 +18,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -31,14 +31,15 @@ from rich.table import Table
 
 from common.atomic import write_bytes
 from common.progress import ProgressBar
-from eval.catalogue import PROPERTIES, read_catalogue, write_catalogue
+from eval.catalogue import read_catalogue, write_catalogue
 from eval.cli.options import add_measurement_options, load_side, parser_of, run_evaluation, skipped_files
-from eval.distances import Comparison, compare
+from eval.distances import Comparison
 from eval.images.arrays import CollectionError
 from eval.images.load import ImageCollection
 from eval.measure import measure
+from eval.metrics import GALAXIES, Sample, Samples
+from eval.metrics.registry import FLOOR, FLOOR_95
 from eval.settings import MeasurementSettings
-from eval.statistics.spectra import SpectrumComparison, compare_spectra
 
 CATALOGUES = (".parquet", ".ecsv")
 _MEASUREMENT = tuple(field.name for field in fields(MeasurementSettings))
@@ -59,6 +60,11 @@ class Side:
         if self.catalogue is None:
             raise RuntimeError(f"{self.source} is not measured yet")
         return self.catalogue
+
+    @property
+    def sample(self) -> Sample:
+        """The catalogue with the images where there are any."""
+        return Sample(self.rows, self.collection.images if self.collection else None)
 
     def describe(self) -> dict[str, Any]:
         """What `comparison.json` says about this side."""
@@ -98,66 +104,57 @@ def run(options: argparse.Namespace, console: Console, bars: ProgressBar) -> Non
     real = _load("real", options.real, size, options.limit, bars)
     _measure((real, generated), options.engine, options.jobs, bars)
     bars.stop()
-    comparison = compare(real.rows, generated.rows, seed=options.seed)
-    spectra = None
     if real.collection and generated.collection:
         _require_same_kind(real.collection, generated.collection)
-        spectra = compare_spectra(real.collection.images, generated.collection.images, seed=options.seed)
-    _write(options.out, real, generated, comparison, spectra)
-    console.print(table(comparison, spectra))
+    samples = Samples(real.sample, generated.sample, options.seed)
+    metrics = {**samples.comparison.metrics(), **GALAXIES.evaluate(samples)}
+    _write(options.out, real, generated, samples, metrics)
+    console.print(table(samples.comparison, metrics))
     for side in (real, generated):
         for line in _remarks(side):
             console.print(line, markup=False)
-    if not comparison.rankable:
+    if not samples.comparison.rankable:
         console.print("Too few generated galaxies have a fit for a distribution of shapes worth ranking.")
     console.print(f"Written: {options.out}{os.sep}", markup=False)
 
 
-def table(comparison: Comparison, spectra: SpectrumComparison | None = None, *, title: str | None = None) -> Table:
-    """Every figure of a comparison beside its floor; bold where it exceeds what chance gives in 95 of 100 cases."""
+def table(comparison: Comparison, metrics: Mapping[str, float], *, title: str | None = None) -> Table:
+    """Return every figure beside its floor; bold where it exceeds what chance gives in 95 of 100 cases.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Sizes and failures of the two samples.
+    metrics : dict of str to float
+        From `eval.metrics.GALAXIES.evaluate`, with floors.
+    title : str, optional
+        Of the table.
+    """
     n_real, n_generated = comparison.n_real, comparison.n_generated
     result = Table(title=title or f"{n_generated:,} generated against {n_real:,} real galaxies", title_justify="left")
     result.add_column("figure")
     for column in ("value", "floor", "95%"):
         result.add_column(column, justify="right")
-
-    def row(name: str, value: float | None, floor: float | None, floor_95: float | None = None) -> None:
-        if value is None or not np.isfinite(value):
-            return
-        numbers = [
-            f"{number:.3f}" if number is not None and np.isfinite(number) else "" for number in (floor, floor_95)
-        ]
-        bold = floor_95 is not None and value > floor_95
-        result.add_row(name, f"[bold]{value:.3f}[/bold]" if bold else f"{value:.3f}", *numbers)
-
-    floors = comparison.floors
-    row("mean KS", comparison.ks_mean, comparison.floor_split or comparison.floor)
-    for name in PROPERTIES:
-        row(f"KS {_words(name)}", comparison.ks[name], comparison.floor, comparison.floor_95)
-    for name, value in comparison.colors.items():
-        row(f"KS {_words(name)}", value, comparison.floor, comparison.floor_95)
-    result.add_section()
-    for name, value in comparison.ks_dropped.items():
-        row(f"KS {_words(name)}, fits only", value, floors.get(f"ks_dropped/{name}"))
-    result.add_section()
-    for name, value in comparison.kuiper.items():
-        row(f"Kuiper {_words(name)}", value, floors.get(f"kuiper/{name}"))
-    for name, value in comparison.wasserstein.items():
-        row(f"Wasserstein {_words(name)}", value, floors.get(f"wasserstein/{name}"))
-    energy = f"energy distance ({comparison.energy_n[0]:,} v. {comparison.energy_n[1]:,})"
-    row(energy, comparison.energy, comparison.energy_floor, comparison.energy_floor_95)
-    if spectra is not None:
-        row("power spectrum, dex", spectra.distance, spectra.floor)
+    group = ""
+    for metric in GALAXIES:
+        if metric.key not in metrics:
+            continue
+        if metric.group != group:
+            group = metric.group
+            result.add_section()
+            result.add_row(f"[dim]{group}[/dim]")
+        value, floor, high = metrics[metric.key], metrics.get(FLOOR + metric.key), metrics.get(FLOOR_95 + metric.key)
+        bold = high is not None and value > high
+        result.add_row(
+            f"  {metric.label}",
+            f"[bold]{value:.3f}[/bold]" if bold else f"{value:.3f}",
+            *("" if number is None else f"{number:.3f}" for number in (floor, high)),
+        )
     result.add_section()
     result.add_row("without a fit, generated", f"{comparison.failed['generated']:.1%}", "", "")
     result.add_row("without a fit, real", f"{comparison.failed['real']:.1%}", "", "")
     result.add_row("mean KS ties within", f"{comparison.tie:.3f}", "", "")
     return result
-
-
-def _words(name: str) -> str:
-    words = {"position_angle_elongated": "position angle, e > 0.1", "color_rg": "color 0/1", "color_gb": "color 1/2"}
-    return words.get(name, name.replace("_", " "))
 
 
 def _load(name: str, source: str, size: int | None, limit: int | None, bars: ProgressBar) -> Side:
@@ -223,23 +220,23 @@ def _remarks(side: Side) -> list[str]:
     return lines
 
 
-def _write(out: Path, real: Side, generated: Side, comparison: Comparison, spectra: SpectrumComparison | None) -> None:
+def _write(out: Path, real: Side, generated: Side, samples: Samples, metrics: Mapping[str, float]) -> None:
     from eval.plots.distributions import histogram_figure, save_figure, spectrum_figure
 
     title = f"{Path(generated.source).name} against {Path(real.source).name}"
-    histograms = histogram_figure(real.rows, generated.rows, comparison, title=title)
+    histograms = histogram_figure(real.rows, generated.rows, samples.comparison, title=title)
     for side in (real, generated):
         write_catalogue(side.rows, out / f"{side.name}.parquet")
     save_figure(histograms, out / "histograms.png")
-    if spectra is not None:
-        save_figure(spectrum_figure(spectra, title=f"Mean radial power spectra, {title}"), out / "spectra.png")
+    if samples.spectra is not None:
+        save_figure(spectrum_figure(samples.spectra, title=f"Mean radial power spectra, {title}"), out / "spectra.png")
     else:
         (out / "spectra.png").unlink(missing_ok=True)
     summary = {
         "real": real.describe(),
         "generated": generated.describe(),
-        "metrics": {**comparison.metrics(), **(spectra.metrics() if spectra else {})},
-        "comparison": comparison.as_dict(),
+        "metrics": dict(metrics),
+        "comparison": samples.comparison.as_dict(),
     }
     write_bytes(out / "comparison.json", (json.dumps(summary, indent=2, allow_nan=False) + "\n").encode())
 

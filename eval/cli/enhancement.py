@@ -15,10 +15,10 @@ from rich.table import Table
 from common.atomic import write_bytes
 from common.names import stem
 from common.progress import ProgressBar
-from eval.catalogue import PROPERTIES
 from eval.cli.options import load_side, skipped_files
 from eval.images.arrays import CollectionError
 from eval.images.load import ImageCollection
+from eval.properties import PROPERTIES
 from eval.statistics.detections import DetectionSettings
 from eval.statistics.enhancement import judge
 from eval.statistics.enhancement_result import EnhancementResult
@@ -119,12 +119,6 @@ ROWS = (
     ("misses a galaxy", "misses"),
     ("without a fit", "failed/prediction"),
 )
-PROPERTY_WORDS = {
-    "ellipticity": "ellipticity",
-    "position_angle": "position angle, deg",
-    "flux": "ln flux",
-    "semi_major_axis": "ln semi-major axis",
-}
 
 
 def table(result: EnhancementResult) -> Table:
@@ -141,9 +135,9 @@ def table(result: EnhancementResult) -> Table:
         made.add_row("power spectrum of other targets, dex", "", f"{floor:.3f}")
     made.add_section()
     for name in PROPERTIES:
-        _row(made, f"{PROPERTY_WORDS[name]}, bias", metrics, f"bias_input/{name}", f"bias/{name}")
-        _row(made, f"{PROPERTY_WORDS[name]}, scatter", metrics, f"scatter_input/{name}", f"scatter/{name}")
-        _row(made, f"{PROPERTY_WORDS[name]}, gain", metrics, "", f"gain/{name}")
+        _row(made, f"{PROPERTIES[name].difference}, bias", metrics, f"bias_input/{name}", f"bias/{name}")
+        _row(made, f"{PROPERTIES[name].difference}, scatter", metrics, f"scatter_input/{name}", f"scatter/{name}")
+        _row(made, f"{PROPERTIES[name].difference}, gain", metrics, "", f"gain/{name}")
     return made
 
 

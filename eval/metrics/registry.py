@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
+from common.rows import evenly_spaced
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -58,7 +60,7 @@ class Sample:
     catalogue : DataFrame
         One row per galaxy, from `eval.measure.measure`.
     images : (n, H, W, C) uint8 array or None
-        The first galaxies themselves, for metrics of images.
+        Galaxies of the sample, for metrics of images; they need not be all.
     """
 
     catalogue: pd.DataFrame
@@ -67,17 +69,18 @@ class Sample:
 
 @dataclass(frozen=True)
 class Samples:
-    """Real and generated galaxies, and what their metrics share."""
+    """Real and generated galaxies, and what their metrics share; `seed` draws the splits behind the floors."""
 
     real: Sample
     generated: Sample
+    seed: int = 0
 
     @functools.cached_property
     def comparison(self) -> Comparison:
         """All distances of the two catalogues."""
         from eval.distances import compare
 
-        return compare(self.real.catalogue, self.generated.catalogue)
+        return compare(self.real.catalogue, self.generated.catalogue, seed=self.seed)
 
     @functools.cached_property
     def spectra(self) -> SpectrumComparison | None:
@@ -87,7 +90,8 @@ class Samples:
         real, generated = self.real.images, self.generated.images
         if real is None or generated is None:
             return None
-        return compare_spectra(real[:SPECTRUM_IMAGES], generated[:SPECTRUM_IMAGES])
+        some = (images[evenly_spaced(len(images), SPECTRUM_IMAGES)] for images in (real, generated))
+        return compare_spectra(*some, seed=self.seed)
 
 
 def split_floor(samples: Samples, key: str) -> Floor | None:

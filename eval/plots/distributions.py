@@ -20,8 +20,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter, StrMethodFormatter
 
 from common.atomic import atomic_path
-from eval.catalogue import PROPERTIES
 from eval.distances import Comparison
+from eval.properties import PROPERTIES
 from eval.settings import MeasurementSettings
 from eval.statistics.spectra import SpectrumComparison
 
@@ -29,12 +29,6 @@ REAL_COLOR = "#b8b8b8"
 REAL_EDGE = "#6e6e6e"
 GENERATED_COLOR = "#0072b2"
 ALERT_COLOR = "#d55e00"
-LABELS = {
-    "ellipticity": "ellipticity  $1 - b/a$",
-    "position_angle": "position angle [deg]",
-    "flux": "flux [DN, sum over the frame]",
-    "semi_major_axis": "semi-major axis [frame px]",
-}
 INK = "#262626"
 
 
@@ -144,7 +138,7 @@ def _histogram(axis: Any, name: str, real: pd.DataFrame, generated: pd.DataFrame
     behind = {"facecolor": axis.get_facecolor(), "edgecolor": "none", "pad": 1.5}
     axis.annotate(label, where, (0, 3), textcoords="offset points", ha="center", fontsize=8.5, color=INK, bbox=behind)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.set_xlabel(LABELS[name])
+    axis.set_xlabel(PROPERTIES[name].axis)
     if name == "position_angle":
         axis.set_xticks(np.arange(-90, 91, 30))
     elif name == "semi_major_axis":

@@ -7,17 +7,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from eval.catalogue import PROPERTIES
 from eval.plots.distributions import GENERATED_COLOR, INK, REAL_EDGE, new_figure
+from eval.properties import PROPERTIES
 from eval.statistics.enhancement_result import EnhancementResult, difference, robust
 
 INPUT_COLOR = "#e69f00"
-DIFFERENCES = {
-    "ellipticity": "ellipticity, minus target's",
-    "position_angle": "position angle, minus target's [deg]",
-    "flux": "ln flux, minus target's",
-    "semi_major_axis": "ln semi-major axis, minus target's",
-}
 
 
 def enhancement_figure(result: EnhancementResult, *, title: str | None = None) -> Figure:
@@ -67,7 +61,7 @@ def _differences(axis: Any, name: str, result: EnhancementResult) -> None:
     axis.axvline(0, color=REAL_EDGE, linewidth=0.8)
     notes = ["{} {:+.3f} ± {:.3f}".format(side, *robust(values)) for side, values in sides.items()]
     axis.set_title(",  ".join(notes), fontsize=9.5, loc="left", color=INK)
-    axis.set_xlabel(DIFFERENCES[name])
+    axis.set_xlabel(f"{PROPERTIES[name].difference}, minus target's")
     axis.set_ylabel("galaxies [%]")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from eval.catalogue import PROPERTIES
+from eval.properties import PROPERTIES
 from eval.statistics.spectra import SpectrumComparison
 
 ELONGATED = 0.1
@@ -113,7 +113,7 @@ def difference(table: pd.DataFrame, name: str, end: str = PREDICTION) -> np.ndar
         natural logarithm of the ratio for flux and semi_major_axis.
     """
     given, truth = table[f"{name}{end}"].to_numpy(np.float64), table[f"{name}/target"].to_numpy(np.float64)
-    if name in ("flux", "semi_major_axis"):
+    if PROPERTIES[name].ratio:
         return log_ratio(given, truth)
     if name == "position_angle":
         turned = (given - truth + 90) % 180 - 90

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from common.errors import InputError
+from common.rows import evenly_spaced
 from study.config import Study, load_study
 from study.config.families import GalaxyStudy
 from study.reporting.optuna_history import importances, reasons
@@ -206,9 +207,13 @@ def _reference_images(study: GalaxyStudy, folder: Path, split: Split | None) -> 
     if split is None:
         return None
     try:
-        return open_galaxy_set(study, folder).images(study.data.image_size)[split.reference[:GRID_IMAGES]]
+        return open_galaxy_set(study, folder).images(study.data.image_size)[_some(split.reference)]
     except (DataError, OSError, IndexError):
         return None
+
+
+def _some(rows: np.ndarray) -> np.ndarray:
+    return rows[evenly_spaced(len(rows), GRID_IMAGES)]
 
 
 def _judged(rows: list[TrialRow], folder: Path, reference: pd.DataFrame) -> list[Judged]:

@@ -6,6 +6,7 @@ import functools
 import time
 from typing import Any
 
+from common.rows import evenly_spaced
 from eval.metrics import Sample
 from eval.metrics.registry import SPECTRUM_IMAGES
 from study.tasks.evaluator import Evaluator
@@ -28,8 +29,9 @@ class GalaxyEvaluator(Evaluator):
 
         files = self.job.files
         images = GalaxySet.open(files.data).images(self.job.trial.model["image_size"])
-        rows = load_rows(files.split, "reference")[:SPECTRUM_IMAGES]
-        return Sample(read_catalogue(files.reference), images[rows])
+        rows = load_rows(files.split, "reference")
+        some = rows[evenly_spaced(len(rows), SPECTRUM_IMAGES)]
+        return Sample(read_catalogue(files.reference), images[some])
 
     def judge(self, trainer: Any) -> tuple[GalaxyEvaluation, float]:
         """See `Evaluator`."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from common.rows import evenly_spaced
 from eval.metrics import Sample
 from eval.metrics.registry import SPECTRUM_IMAGES
 from study.config.families import GalaxyStudy
@@ -89,7 +90,8 @@ class GalaxyFinalJudge:
         from gan.data import GalaxySet
 
         images = GalaxySet.open(self.files.data).images(self.study.data.image_size)
-        return Sample(self.catalogue, images[load_rows(self.files.split, "reference")[:SPECTRUM_IMAGES]])
+        rows = load_rows(self.files.split, "reference")
+        return Sample(self.catalogue, images[rows[evenly_spaced(len(rows), SPECTRUM_IMAGES)]])
 
     def __call__(self, row: TrialRow, path: Path) -> tuple[GalaxyEvaluation, int]:
         """Judge a trial's checkpoint: what was found, and on how many galaxies."""
