@@ -66,7 +66,7 @@ def main() -> None:
     options.add_argument("--tune", action="store_true", help="through Ray Tune, on simulated nodes")
     options.add_argument("--nodes", type=int, default=50, help="of the simulated cluster, one CPU each")
     given = options.parse_args()
-    from study.config.study import load_study
+    from study.config import load_study
 
     with tempfile.TemporaryDirectory() as folder:
         space = Path(folder) / "scale.yaml"
@@ -153,8 +153,8 @@ def make_parts(study: Any, folder: Path, uri: str | None) -> tuple[Any, ...]:
     """Optuna's history, tracker and progress of a study in `folder`."""
     from rich.console import Console
 
+    from study.search.history import open_history
     from study.search.progress import Progress
-    from study.search.searcher import open_history
     from study.tracking.mlflow_store import default_uri
     from study.tracking.mlflow_tracker import Tracker
 
@@ -175,7 +175,7 @@ def alone(study: Any, folder: Path, clock: Clock, given: argparse.Namespace) -> 
     watch(clock)
     history, tracker, progress = make_parts(study, folder, given.mlflow)
     search, halving = HistorySearch(study, history), make_halving(study)
-    scheduler = tune_scheduler(halving, grace_epochs=study.scheduler.grace_epochs)
+    scheduler = tune_scheduler(halving)
     listener = Listener(tracker, progress)
     epochs = study.train.epochs
     while isinstance(config := search.suggest(f"t{clock.trial}"), dict):
@@ -210,6 +210,8 @@ def through_tune(study: Any, folder: Path, clock: Clock, given: argparse.Namespa
     from study.cluster.placement import Node, Placement
     from study.search import loop
     from study.search.searcher import HistorySearch
+    from study.storage.trial_files import TrialFiles
+    from study.tasks.job import TrialSettings
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "include_dashboard": False})
     for _ in range(given.nodes):
@@ -232,7 +234,14 @@ def through_tune(study: Any, folder: Path, clock: Clock, given: argparse.Namespa
     HistorySearch.on_trial_complete = ended
     try:
         placement = Placement(given.nodes, 1, (Node(1.0, 0.0),) * given.nodes)
-        loop.search(study, history, {}, placement, folder, tracker=tracker, progress=progress)
+        settings = TrialSettings(
+            files=TrialFiles.of_study(folder, folder, stage1=None),
+            samples=1,
+            every_epochs=10,
+            engine="fast",
+            metrics=("ks_mean",),
+        )
+        loop.search(study, history, settings, placement, folder, tracker=tracker, progress=progress)
         tracker.close("FINISHED")
     finally:
         ray.shutdown()

@@ -31,9 +31,27 @@ class FieldError(InputError):
 
 
 def require(condition: bool, field: str, value: object, accepted: str) -> None:
-    """Raise `FieldError` unless `condition` holds."""
+    """Refuse a value unless a condition holds.
+
+    Parameters
+    ----------
+    condition : bool
+        Whether the value can be used.
+    field, value, accepted
+        As in `FieldError`.
+
+    Raises
+    ------
+    FieldError
+        The condition does not hold.
+    """
     if not condition:
         raise FieldError(field, value, accepted)
+
+
+def in_words(error: BaseException, *, most: int = 160) -> str:
+    """Return an error's class and its whole message on one line, at most `most` characters."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:most]
 
 
 def first_line(error: BaseException, *, most: int = 300) -> str:

@@ -1,10 +1,17 @@
-"""The name of a galaxy from the name of its file."""
+"""What the name of a file says: the galaxy's name, and whether it is FITS."""
 
 from __future__ import annotations
 
 from pathlib import PurePath
 
 COMPRESSED = (".gz", ".fz", ".bz2")
+FITS = (".fits", ".fit", ".fts")
+
+
+def is_fits_name(name: str | PurePath) -> bool:
+    """Return whether a file is FITS by its name, compressed or not: `x.fits`, `x.FIT`, `x.fits.gz`."""
+    path = PurePath(name)
+    return (PurePath(path.stem) if path.suffix.lower() in COMPRESSED else path).suffix.lower() in FITS
 
 
 def stem(name: str | PurePath) -> str:
@@ -13,6 +20,11 @@ def stem(name: str | PurePath) -> str:
     A suffix of compression is taken off together with the one before it, where that is FITS's.
     """
     path = PurePath(name)
-    if path.suffix.lower() in COMPRESSED and PurePath(path.stem).suffix.lower() in (".fits", ".fit", ".fts"):
+    if path.suffix.lower() in COMPRESSED and is_fits_name(path):
         return PurePath(path.stem).stem
     return path.stem
+
+
+def without_suffix(name: str) -> str:
+    """Return a path whose folders are parted by "/" with its `stem` as its last part: `x/gal0` for `x/gal0.fits.gz`."""
+    return name[: name.rfind("/") + 1] + stem(name)

@@ -57,7 +57,17 @@ class ProgressBar:
             self._bars.stop()
 
     def update(self, what: str, done: int, total: int | None, note: str = "") -> None:
-        """Show that `done` of `total` of the work named `what` is done; `note` stands behind the numbers."""
+        """Show how far some work is.
+
+        Parameters
+        ----------
+        what : str
+            Names the work; the first call with a name begins its line.
+        done, total : int
+            What is done, and in all; None: nobody knows.
+        note : str
+            Stands behind the numbers.
+        """
         now = time.monotonic()
         if what not in self._tasks:
             if self._live and not self._tasks:

@@ -67,25 +67,17 @@ class ModelConfig:
     long_skip: LongSkip = "released"
 
     def __post_init__(self):
-        require(
-            _power_of_two(self.image_size) and 16 <= self.image_size <= 512,
-            "image_size",
-            self.image_size,
-            "a power of two from 16 to 512",
-        )
+        good = _power_of_two(self.image_size) and 16 <= self.image_size <= 512
+        require(good, "image_size", self.image_size, "a power of two from 16 to 512")
         require(1 <= self.channels <= MOST_CHANNELS, "channels", self.channels, f"1 to {MOST_CHANNELS}")
         require(1 <= self.latent_dim <= WIDEST, "latent_dim", self.latent_dim, f"1 to {WIDEST:,}")
         require(1 <= self.width <= WIDEST, "width", self.width, f"1 to {WIDEST:,}")
-        require(
-            self.discriminator_width is None or 1 <= self.discriminator_width <= WIDEST,
-            "discriminator_width",
-            self.discriminator_width,
-            f"1 to {WIDEST:,}, or null for the same as width",
-        )
+        good = self.discriminator_width is None or 1 <= self.discriminator_width <= WIDEST
+        accepted = f"1 to {WIDEST:,}, or null for the same as width"
+        require(good, "discriminator_width", self.discriminator_width, accepted)
         require(self.kernel_size in (4, 6), "kernel_size", self.kernel_size, "4 or 6")
-        require(
-            self.long_skip in ("released", "equation_19"), "long_skip", self.long_skip, '"released" or "equation_19"'
-        )
+        good = self.long_skip in ("released", "equation_19")
+        require(good, "long_skip", self.long_skip, '"released" or "equation_19"')
 
     @property
     def effective_discriminator_width(self) -> int:
@@ -119,15 +111,9 @@ class DropoutConfig:
 
     def __post_init__(self):
         require(0.0 <= self.p < 1.0, "p", self.p, "a probability in [0, 1)")
-        require(
-            self.onset_epoch is None or self.onset_epoch >= 0, "onset_epoch", self.onset_epoch, "0 or more, or null"
-        )
-        require(
-            self.end_epoch is None or self.end_epoch >= (self.onset_epoch or 0),
-            "end_epoch",
-            self.end_epoch,
-            f"at least the onset_epoch ({self.onset_epoch or 0}), or null",
-        )
+        onset, end, first = self.onset_epoch, self.end_epoch, self.onset_epoch or 0
+        require(onset is None or onset >= 0, "onset_epoch", onset, "0 or more, or null")
+        require(end is None or end >= first, "end_epoch", end, f"at least the onset_epoch ({first}), or null")
         require(self.anneal_epochs >= 0, "anneal_epochs", self.anneal_epochs, "0 or more")
 
 
@@ -184,36 +170,43 @@ class TrainConfig:
         require(1 <= self.epochs <= MOST_EPOCHS, "epochs", self.epochs, f"1 to {MOST_EPOCHS:,}")
         require(2 <= self.batch_size <= LARGEST_BATCH, "batch_size", self.batch_size, f"2 to {LARGEST_BATCH:,}")
         require(0 < self.lr < math.inf, "lr", self.lr, "a positive number")
-        require(
-            self.discriminator_lr is None or 0 < self.discriminator_lr < math.inf,
-            "discriminator_lr",
-            self.discriminator_lr,
-            "a positive number, or null for the same as lr",
-        )
-        require(
-            len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas),
-            "betas",
-            self.betas,
-            "two numbers in [0, 1)",
-        )
-        require(
-            self.lr_half_life is None or self.lr_half_life >= 1,
-            "lr_half_life",
-            self.lr_half_life,
-            "1 or more epochs, or null",
-        )
+        other_lr, half_life, decay = self.discriminator_lr, self.lr_half_life, self.ema_decay
+        good = other_lr is None or 0 < other_lr < math.inf
+        require(good, "discriminator_lr", other_lr, "a positive number, or null for the same as lr")
+        good = len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas)
+        require(good, "betas", self.betas, "two numbers in [0, 1)")
+        require(half_life is None or half_life >= 1, "lr_half_life", half_life, "1 or more epochs, or null")
         require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "a number in [0, 1)")
-        require(
-            self.ema_decay is None or 0 < self.ema_decay < 1, "ema_decay", self.ema_decay, "a number in (0, 1), or null"
-        )
+        require(decay is None or 0 < decay < 1, "ema_decay", decay, "a number in (0, 1), or null")
         for name in ("lambda_adversarial", "lambda_dual"):
             value = getattr(self, name)
             require(0 <= value < math.inf, name, value, "0 or a positive number")
         require(self.seed >= 0, "seed", self.seed, "0 or more")
 
+    def first_judged_epoch(self, grace_epochs: int) -> int:
+        """Return the first epoch at which this training may be compared with others.
+
+        A discriminator whose dropout begins at epoch 200 is not what its settings make it before then, so the grace
+        period counts from the onset.
+        """
+        dropout = self.dropout
+        onset = dropout.onset_epoch or 0
+        waits = dropout.placement != "none" and dropout.p > 0 and onset < self.epochs
+        return grace_epochs + (onset if waits else 0)
+
 
 def as_dict(config: Any) -> dict[str, Any]:
-    """A config, of whatever class, as nested plain values (JSON- and checkpoint-safe): tuples become lists."""
+    """Return a config as nested plain values, which JSON and checkpoints can hold: tuples become lists.
+
+    Parameters
+    ----------
+    config : dataclass
+        Such as `ModelConfig` or `TrainConfig`.
+
+    Returns
+    -------
+    dict of str to object
+    """
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
@@ -226,11 +219,37 @@ def as_dict(config: Any) -> dict[str, Any]:
 
 
 def model_from_dict(values: dict[str, Any]) -> ModelConfig:
-    """Inverse of `as_dict` for a `ModelConfig`."""
+    """Return the `ModelConfig` that `as_dict` wrote down.
+
+    Parameters
+    ----------
+    values : dict
+        Fields that are not given have their defaults.
+
+    Raises
+    ------
+    FieldError
+        A value cannot work.
+    TypeError
+        A field is unknown.
+    """
     return ModelConfig(**values)
 
 
 def train_from_dict(values: dict[str, Any]) -> TrainConfig:
-    """Inverse of `as_dict` for a `TrainConfig`."""
+    """Return the `TrainConfig` that `as_dict` wrote down.
+
+    Parameters
+    ----------
+    values : dict
+        With `betas` and `dropout` at least.
+
+    Raises
+    ------
+    FieldError
+        A value cannot work.
+    KeyError, TypeError
+        A field is missing or unknown.
+    """
     rest = {key: value for key, value in values.items() if key not in ("dropout", "betas")}
     return TrainConfig(**rest, betas=tuple(values["betas"]), dropout=DropoutConfig(**values["dropout"]))

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from common.errors import InputError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -33,7 +35,7 @@ INDEX = "index.parquet"
 WORK = ".prepare"  # folder of an unfinished preparation
 
 
-class DataError(ValueError):
+class DataError(InputError):
     """A galaxy set or a source of images cannot be used; the message says what and what to do."""
 
 
@@ -81,7 +83,17 @@ class ImageFolder(ABC):
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
-        """Open the set in folder `path`, checking that its arrays are those of its manifest.
+        """Open the set in a folder and check that its arrays are those of its manifest.
+
+        Parameters
+        ----------
+        path : path-like
+            The folder.
+
+        Returns
+        -------
+        ImageFolder
+            Of the class that this is called on; arrays are read-only memory maps.
 
         Raises
         ------
@@ -115,7 +127,18 @@ class ImageFolder(ABC):
         return str(self.manifest["content_hash"])
 
     def array(self, name: str) -> np.ndarray:
-        """One array of the set by its name in the manifest, read-only memory map, uint8."""
+        """Return one array of the set.
+
+        Parameters
+        ----------
+        name : str
+            As in the manifest.
+
+        Returns
+        -------
+        ndarray, (N, side, side, channels) uint8 in [0, 255]
+            A read-only memory map.
+        """
         return self._arrays[name]
 
     @property
@@ -172,7 +195,13 @@ class ImageFolder(ABC):
         return count
 
     def verify(self) -> None:
-        """Read every pixel and raise `DataError` if an array is not what the manifest's hash says."""
+        """Read every pixel and compare it with the hashes of the manifest.
+
+        Raises
+        ------
+        DataError
+            An array is not what its hash says.
+        """
         for name, array in self._arrays.items():
             if array_hash(array) != self.manifest["arrays"][name]["sha256"]:
                 raise DataError(f"{self.path / f'{name}.npy'} was changed or damaged; make the set again")
@@ -214,12 +243,22 @@ class GalaxySet(ImageFolder):
         return tuple(sorted(int(size) for size in self.manifest["arrays"]))
 
     def images(self, size: int) -> np.ndarray:
-        """Images of one size, read-only memory map, (N, size, size, channels) uint8 in [0, 255].
+        """Return the images of one size.
+
+        Parameters
+        ----------
+        size : int
+            Side, px.
+
+        Returns
+        -------
+        ndarray, (N, size, size, channels) uint8 in [0, 255]
+            A read-only memory map.
 
         Raises
         ------
         DataError
-            If this size was not prepared.
+            The set has no images of that size; the message says which it has, and the command that makes them.
         """
         if str(size) not in self._arrays:
             have = ", ".join(map(str, self.sizes))
@@ -236,7 +275,25 @@ class GalaxySet(ImageFolder):
 
 
 def read_manifest(path: Path, kind: Kind = GALAXY_SET) -> dict[str, Any]:
-    """The manifest of the set in folder `path`, checked for what every reader needs; raises `DataError`."""
+    """Read the manifest of the set in a folder and check what every reader needs.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    kind : Kind
+        Of the set.
+
+    Returns
+    -------
+    dict
+        Content of `manifest.json`.
+
+    Raises
+    ------
+    DataError
+        The folder is absent, holds no such set, or its manifest cannot be read.
+    """
     words, command = kind.words, f"{kind.command} --out {path}"
     if not path.exists():
         raise DataError(f"{path} does not exist; make a {words} with: {command}")
@@ -246,17 +303,7 @@ def read_manifest(path: Path, kind: Kind = GALAXY_SET) -> dict[str, Any]:
         raise DataError(f"{path} is not a {words} ({MANIFEST} is missing); make one with: {command}")
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        if manifest["format"] != kind.format:
-            raise DataError(f"{path / MANIFEST} is a {manifest['format']!r}, not a {kind.format!r}")
-        if manifest["version"] != kind.version:
-            raise DataError(f"{path} has format version {manifest['version']}; this program reads {kind.version}")
-        manifest["content_hash"]
-        for key in ("count", "channels"):
-            if int(manifest[key]) != manifest[key]:
-                raise ValueError(f"{key} = {manifest[key]!r}")
-        for array in manifest["arrays"]:
-            if kind is GALAXY_SET:
-                int(array)
+        _check_manifest(path, manifest, kind)
     except DataError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -264,13 +311,42 @@ def read_manifest(path: Path, kind: Kind = GALAXY_SET) -> dict[str, Any]:
     return manifest
 
 
+def _check_manifest(path: Path, manifest: Any, kind: Kind) -> None:
+    """Raise `DataError` for a set of another kind or version, another error for what no manifest of `kind` holds."""
+    if manifest["format"] != kind.format:
+        raise DataError(f"{path / MANIFEST} is a {manifest['format']!r}, not a {kind.format!r}")
+    if manifest["version"] != kind.version:
+        raise DataError(f"{path} has format version {manifest['version']}; this program reads {kind.version}")
+    manifest["content_hash"]
+    for key in ("count", "channels"):
+        if int(manifest[key]) != manifest[key]:
+            raise ValueError(f"{key} = {manifest[key]!r}")
+    for array in manifest["arrays"]:
+        if kind is GALAXY_SET:
+            int(array)
+
+
 def image_hash(image: np.ndarray) -> bytes:
-    """SHA-256 of the pixels of one image."""
+    """Return the SHA-256 of the pixels of one image, 32 bytes.
+
+    Parameters
+    ----------
+    image : ndarray, (H, W, C) uint8
+        Its shape does not count.
+    """
     return hashlib.sha256(np.ascontiguousarray(image).data).digest()
 
 
 def array_hash(array: np.ndarray, image_hashes: Iterable[bytes] | None = None) -> str:
-    """SHA-256 over the shape of `array` and the hash of each image (`image_hashes`, where they are known already)."""
+    """Return the SHA-256, hexadecimal, of the shape of an array and the hash of each of its images.
+
+    Parameters
+    ----------
+    array : ndarray, (N, H, W, C) uint8
+        The images.
+    image_hashes : iterable of bytes, optional
+        From `image_hash`, where they are known already.
+    """
     digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
     for known in map(image_hash, array) if image_hashes is None else image_hashes:
         digest.update(known)

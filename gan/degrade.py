@@ -13,13 +13,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gan.data import DataError, read_manifest
 from gan.datasets.pair_set import PAIR_SET, SCALES, PairSet, write_pairs
 from gan.images.degradation import RECIPE, DegradeSettings, degraded
+
+if TYPE_CHECKING:
+    from gan.images.sources import Source
+    from gan.preparation.makers import Maker
 
 SYNTHETIC = replace(
     DegradeSettings(),
@@ -32,11 +36,28 @@ SYNTHETIC = replace(
 
 
 def synthetic_pairs(path: str | os.PathLike[str], n: int, *, size: int = 64, scale: int = 1, seed: int = 0) -> PairSet:
-    """The pair set of `n` synthetic galaxies at `path`: made if it is not there, else opened.
+    """Return the pair set of `n` synthetic galaxies at `path`: made if it is not there, else opened.
 
     Targets are galaxies of `gan.datasets.synthetic`, inputs the same galaxies under the worse seeing and deeper noise
     of `SYNTHETIC`. The index has the truth of `gan.datasets.synthetic.draw` (lengths in px of the targets; its seeing
     as target_seeing), what was drawn for each pair, and label, "disc" or "elliptical".
+
+    Parameters
+    ----------
+    path : path-like
+        The folder.
+    n : int
+        Number of pairs, 1 or more.
+    size : int
+        Side of the inputs, px.
+    scale : int
+        Side of the targets in units of that of the inputs, 1 or 2.
+    seed : int
+        Of galaxies and degradations, 0 or more.
+
+    Returns
+    -------
+    PairSet
 
     Raises
     ------
@@ -112,24 +133,25 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code (0 done, 2 wrong input, 130 interrupted)."""
+    from gan.prepare import make_set
+
+    return make_set(parser(), arguments, _asked)
+
+
+def _asked(options: argparse.Namespace) -> tuple[Source, Maker]:
     from gan.images.sources import open_source
     from gan.preparation.pair_makers import DegradedPairs
-    from gan.prepare import decode_settings, run_command, single_size
+    from gan.prepare import decode_settings, single_size
 
-    options = parser().parse_args(arguments)
-
-    def made() -> tuple[Any, Any]:
-        values = {f.name: getattr(options, f.name) for f in fields(DegradeSettings)}
-        maker = DegradedPairs(
-            decode_settings(options, (single_size(options),)),
-            size=single_size(options),
-            scale=options.scale,
-            degradation=DegradeSettings(**values),
-            seed=options.seed,
-        )
-        return open_source(options.source, key=options.key), maker
-
-    return run_command("gan.degrade", options, made)
+    size = single_size(options)
+    maker = DegradedPairs(
+        decode_settings(options, (size,)),
+        size=size,
+        scale=options.scale,
+        degradation=DegradeSettings(**{f.name: getattr(options, f.name) for f in fields(DegradeSettings)}),
+        seed=options.seed,
+    )
+    return open_source(options.source, key=options.key), maker
 
 
 if __name__ == "__main__":

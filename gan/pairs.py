@@ -13,20 +13,21 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import re
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common.errors import FieldError, require
+from common.atomic import atomic_path, write_bytes, write_json
+from common.command import repeat, run_command
+from common.errors import EXIT_OK, require
+from common.progress import ProgressBar
 from gan.data import DataError
 from gan.datasets.pair_set import SCALES
-from gan.datasets.writer import write_json
 from gan.images.hips2fits import SERVER, Service, Unreachable
 from gan.images.labels import read_table
 from gan.images.rejections import REASONS, Refused
@@ -39,6 +40,7 @@ LEDGER = "download.json"
 STOP_AFTER = 3  # rows in a row that the service does not answer
 LARGEST_FIELD = 3600.0  # arcsec
 SAVE_EVERY = 20  # rows
+INTERRUPTED = "interrupted; what was fetched is kept: run the same command again to go on:"
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,24 @@ class Download:
         return all(self.path(side, frame).exists() for side in ("inputs", "targets"))
 
     def fetch(self, frame: Frame, service: Service) -> None:
-        """Get what is missing of a row; raises `Refused` or `Unreachable`."""
+        """Get what is missing of a row.
+
+        Parameters
+        ----------
+        frame : Frame
+            The row.
+        service : Service
+            Where cutouts come from.
+
+        Raises
+        ------
+        Refused
+            The service rejects the request, or a survey does not cover the frame.
+        Unreachable
+            The service gave no usable answer.
+        OSError
+            A cutout cannot be written.
+        """
         sizes = {"inputs": self.settings["size"], "targets": self.settings["size"] * self.settings["scale"]}
         for (side, pixels), survey in zip(sizes.items(), self.settings["surveys"], strict=True):
             path = self.path(side, frame)
@@ -112,15 +131,19 @@ class Download:
                 content = service.cutout(survey, frame.ra, frame.dec, frame.field, pixels)
             except Refused as refused:
                 raise Refused(refused.reason, f"{survey}: {refused.detail}") from None
-            temporary = path.with_name(f".{path.name}.{os.getpid()}")
-            try:
-                temporary.write_bytes(content)
-                os.replace(temporary, path)
-            finally:
-                temporary.unlink(missing_ok=True)
+            write_bytes(path, content)
 
-    def run(self, frames: list[Frame], service: Service, progress: Any) -> None:
+    def run(self, frames: list[Frame], service: Service, progress: Callable[[int, int, int], None]) -> None:
         """Get all rows; a row that cannot be had is refused and the next one tried.
+
+        Parameters
+        ----------
+        frames : list of Frame
+            From `frames_of`.
+        service : Service
+            Where cutouts come from.
+        progress : callable
+            Called with (rows done, rows in all, rows refused).
 
         Raises
         ------
@@ -228,32 +251,17 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code (0 done, 1 the service is silent, 2 wrong input, 130 interrupted)."""
-    from gan.prepare import Bar
-
-    options = parser().parse_args(arguments)
-    bar = Bar(options.quiet, "fetching", "rows/s")
-    try:
-        _run(options, bar)
-    except (DataError, FieldError) as error:
-        bar.stop()
-        print(f"gan.pairs: {error}", file=sys.stderr)
-        return 2
-    except Unreachable as error:
-        bar.stop()
-        print(
-            f"gan.pairs: no answer from {error}; what was fetched is kept: run the same command again", file=sys.stderr
-        )
-        return 1
-    except KeyboardInterrupt:
-        bar.stop()
-        print("gan.pairs: interrupted; what was fetched is kept: run the same command again to go on", file=sys.stderr)
-        return 130
-    finally:
-        bar.stop()
-    return 0
+    this = parser()
+    return run_command(this, arguments, _run, interrupted=INTERRUPTED, go_on=repeat(this), explain=_explain)
 
 
-def _run(options: argparse.Namespace, bar: Any) -> None:
+def _explain(error: BaseException) -> str | None:
+    if isinstance(error, Unreachable):
+        return f"no answer from {error}; what was fetched is kept: run the same command again:"
+    return None
+
+
+def _run(options: argparse.Namespace) -> int:
     for name, low, high in (("rate", 0.001, 50), ("tries", 1, 20), ("pause", 0, 600), ("timeout", 0.1, 3600)):
         require(low <= getattr(options, name) <= high, name, getattr(options, name), f"a number from {low} to {high}")
     require(options.scale in SCALES, "scale", options.scale, " or ".join(map(str, SCALES)))
@@ -268,14 +276,17 @@ def _run(options: argparse.Namespace, bar: Any) -> None:
     settings = {"surveys": options.surveys, "size": options.size, "scale": options.scale}
     download = Download(Path(options.out), settings)
     service = Service(options.server, options.rate, options.tries, options.pause, options.timeout)
-    download.run(frames, service, bar)
-    bar.stop()
+    with ProgressBar(quiet=options.quiet, unit="rows") as bar:
+        download.run(
+            frames, service, lambda done, total, refused: bar.update("fetching", done, total, f"{refused:,} refused")
+        )
     made = download.table(frames, rows)
     missing = [frame.name for frame in frames if not download.is_done(frame) and frame.name not in download.refused]
     _report(frames, made, {**bad, **download.refused, **{n: ("unanswered", "run again to try again") for n in missing}})
     if made.empty:
         raise DataError(f"no pair could be had of the {len(rows):,} rows of {table}; {download.out / LEDGER} says why")
     _make_set(download.out, made, options)
+    return EXIT_OK
 
 
 def _report(frames: list[Frame], made: pd.DataFrame, refused: dict[str, tuple[str, str]]) -> None:
@@ -294,9 +305,8 @@ def _make_set(out: Path, made: pd.DataFrame, options: argparse.Namespace) -> Non
     from gan.preparation.run import prepare
     from gan.prepare import report
 
-    temporary = out / f".pairs.csv.{os.getpid()}"
-    made.to_csv(temporary, index=False)
-    os.replace(temporary, out / "pairs.csv")
+    with atomic_path(out / "pairs.csv") as partial:
+        made.to_csv(partial, index=False)
     maker = RegisteredPairs(
         DecodeSettings(sizes=(options.size,), filter="lanczos"),
         size=options.size,

@@ -12,15 +12,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from types import FrameType
-from typing import Any
 
-from common.errors import FieldError
+from common.command import repeat, run_command
+from common.errors import EXIT_OK, FieldError, require
+from common.progress import ProgressBar
 from gan.data import DataError
 from gan.images.decode_settings import FILTERS, DecodeSettings
 from gan.images.rejections import REASONS
@@ -30,6 +28,7 @@ from gan.preparation.run import Summary, prepare
 
 DEFAULTS = DecodeSettings()
 PAIR_SIZE = 128
+INTERRUPTED = "interrupted; what was done is kept: run the same command again to go on:"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -93,7 +92,20 @@ def add_pair_options(p: argparse.ArgumentParser) -> argparse._ArgumentGroup:
 
 
 def decode_settings(options: argparse.Namespace, sizes: tuple[int, ...]) -> DecodeSettings:
-    """The settings that the command line asks for; raises `FieldError`."""
+    """Return the settings that the command line asks for.
+
+    Parameters
+    ----------
+    options : Namespace
+        With those of `add_common_options`.
+    sizes : tuple of int
+        Sides of the images, px.
+
+    Raises
+    ------
+    FieldError
+        A value cannot work.
+    """
     return DecodeSettings(
         sizes=sizes,
         filter=options.filter,
@@ -110,52 +122,11 @@ def decode_settings(options: argparse.Namespace, sizes: tuple[int, ...]) -> Deco
 
 
 def single_size(options: argparse.Namespace) -> int:
-    """The one size of a pair set; raises `FieldError`."""
+    """Return the one size of a pair set, px; raises `FieldError` where the options have several."""
     sizes = options.sizes or [PAIR_SIZE]
     if len(sizes) != 1:
         raise FieldError("sizes", sizes, "one size: a pair set has one (and --scale for its targets)")
     return sizes[0]
-
-
-class Bar:
-    """A live line: done of total, images/s, time left, refused."""
-
-    def __init__(self, quiet: bool, words: str = "preparing", unit: str = "images/s"):
-        self._quiet, self._words, self._unit = quiet, words, unit
-        self._bar: Any = None
-        self._start = (0, 0.0)
-
-    def __call__(self, done: int, total: int, refused: int) -> None:
-        """Show the progress; the first call starts the line."""
-        if self._quiet:
-            return
-        if self._bar is None:
-            self._begin(done, total)
-        rate = (done - self._start[0]) / max(time.monotonic() - self._start[1], 1e-3)
-        self._bar.update(self._task, completed=done, rate=f"{rate:,.0f}", refused=f"{refused:,}")
-
-    def _begin(self, done: int, total: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._start = (done, time.monotonic())
-        self._bar = Progress(
-            TextColumn(self._words),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn(f"{{task.fields[rate]}} {self._unit}"),
-            TextColumn("refused {task.fields[refused]}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            refresh_per_second=4,
-        )
-        self._task = self._bar.add_task("", total=total, rate="0", refused="0")
-        self._bar.start()
-
-    def stop(self) -> None:
-        """End the line."""
-        if self._bar is not None:
-            self._bar.stop()
 
 
 def report(summary: Summary) -> None:
@@ -179,43 +150,51 @@ def report(summary: Summary) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code (0 done, 2 wrong input, 130 interrupted)."""
-    options = parser().parse_args(arguments)
-    return run_command("gan.prepare", options, lambda: _asked(options))
+    return make_set(parser(), arguments, _asked)
 
 
-def run_command(program: str, options: argparse.Namespace, asked: Callable[[], tuple[Source, Maker]]) -> int:
-    """Make the set that `asked()` describes under a live line and print what was done; returns the exit code."""
-    bar = Bar(options.quiet)
-    previous = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        if options.jobs is not None and options.jobs < 1:
-            raise FieldError("jobs", options.jobs, "1 or more")
-        source, maker = asked()
-        summary = prepare(
-            source,
-            options.out,
-            maker=maker,
-            jobs=options.jobs,
-            table=options.table,
-            table_key=options.table_key,
-            label=options.label,
-            replace=options.replace,
-            progress=bar,
-            time_limit=options.time_limit,
-        )
-    except (DataError, FieldError) as error:
-        bar.stop()
-        print(f"{program}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        bar.stop()
-        print(f"{program}: interrupted; what was done is kept: run the same command again to go on", file=sys.stderr)
-        return 130
-    finally:
-        bar.stop()
-        signal.signal(signal.SIGTERM, previous)
-    report(summary)
-    return 0
+def make_set(
+    this: argparse.ArgumentParser,
+    arguments: Sequence[str] | None,
+    asked: Callable[[argparse.Namespace], tuple[Source, Maker]],
+) -> int:
+    """Run a command that makes a set: under a progress bar, with a report of what was done and refused.
+
+    Parameters
+    ----------
+    this : ArgumentParser
+        With the options of `add_common_options`.
+    arguments : sequence of str or None
+        None: those of this process.
+    asked : callable
+        From the options to the source and what is made of its entries; raises `InputError`.
+
+    Returns
+    -------
+    int
+        The exit code (0 done, 2 wrong input, 130 interrupted).
+    """
+
+    def run(options: argparse.Namespace) -> int:
+        require(options.jobs is None or options.jobs >= 1, "jobs", options.jobs, "1 or more")
+        source, maker = asked(options)
+        with ProgressBar(quiet=options.quiet) as bar:
+            summary = prepare(
+                source,
+                options.out,
+                maker=maker,
+                jobs=options.jobs,
+                table=options.table,
+                table_key=options.table_key,
+                label=options.label,
+                replace=options.replace,
+                progress=lambda done, total, refused: bar.update("preparing", done, total, f"{refused:,} refused"),
+                time_limit=options.time_limit,
+            )
+        report(summary)
+        return EXIT_OK
+
+    return run_command(this, arguments, run, interrupted=INTERRUPTED, go_on=repeat(this))
 
 
 def _asked(options: argparse.Namespace) -> tuple[Source, Maker]:
@@ -247,10 +226,6 @@ def _pairs_asked(options: argparse.Namespace) -> tuple[Source, Maker]:
         table = open_pair_table(options.source[0], root=options.root, columns=columns, zoom=options.zoom_column)
         return table, maker
     raise DataError("--pairs takes two folders, INPUTS TARGETS, or one table of file pairs (.csv, .tsv, .parquet)")
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from common.errors import require
 from gan.training.batches import to_unit
 
 BLOCK = 64  # images that go through the network together, always
@@ -21,10 +22,24 @@ def noise(seed: int, start: int, n: int, latent_dim: int) -> np.ndarray:
 
     Each block of 64 images has its own counter-based stream (Philox, keyed by seed and block number).
 
+    Parameters
+    ----------
+    seed, start, n : int
+        From 0 to below 2**64; from 0.
+    latent_dim : int
+        1 or more.
+
     Returns
     -------
     ndarray, (n, latent_dim) float32
+
+    Raises
+    ------
+    FieldError
+        A number is out of its range.
     """
+    _check_range(seed, start, n)
+    require(latent_dim >= 1, "latent_dim", latent_dim, "1 or more")
     first, last = start // BLOCK, -(-(start + n) // BLOCK)
     blocks = [
         np.random.Generator(np.random.Philox(key=[seed, block])).standard_normal((BLOCK, latent_dim), np.float32)
@@ -34,13 +49,29 @@ def noise(seed: int, start: int, n: int, latent_dim: int) -> np.ndarray:
     return np.concatenate(blocks)[offset : offset + n] if blocks else np.empty((0, latent_dim), np.float32)
 
 
+def _check_range(seed: int, start: int, n: int) -> None:
+    require(0 <= seed < 2**64, "seed", seed, "0 to below 2**64")
+    require(start >= 0, "start", start, "0 or more")
+    require(n >= 0, "n", n, "0 or more images")
+
+
 def to_uint8(images: Tensor) -> Tensor:
-    """Float `(N, C, H, W)` in [-1, 1] -> uint8 `(N, H, W, C)`, rounded to nearest and clipped."""
+    """Round images to 8 bits.
+
+    Parameters
+    ----------
+    images : Tensor, (N, C, H, W) float in [-1, 1]
+        What lies outside is clipped.
+
+    Returns
+    -------
+    Tensor, (N, H, W, C) uint8
+    """
     return images.float().add(1.0).mul_(127.5).round_().clamp_(0.0, 255.0).to(torch.uint8).permute(0, 2, 3, 1)
 
 
 def network_device(network: nn.Module) -> torch.device:
-    """Where the network's weights are."""
+    """Return the device that the network's weights are on."""
     return next(network.parameters()).device
 
 
@@ -75,9 +106,14 @@ def sample(
     Returns
     -------
     ndarray, (n, H, W, C) uint8
+
+    Raises
+    ------
+    FieldError
+        A number is out of its range.
     """
-    if n < 0 or start < 0 or seed < 0 or batch_size < 1:
-        raise ValueError(f"n = {n}, start = {start}, seed = {seed}, batch_size = {batch_size}: none may be negative")
+    _check_range(seed, start, n)
+    require(batch_size >= 1, "batch_size", batch_size, "1 or more images")
     place = torch.device(device) if device is not None else network_device(generator)
     generator.to(place)
     was_training = generator.training

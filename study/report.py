@@ -15,8 +15,8 @@ from rich.console import Console
 from common.atomic import write_text
 from common.command import run_command
 from common.errors import EXIT_OK, InputError
-from study.config.pair_sections import ENHANCERS
-from study.config.study import Study, load_study
+from study.config import Study, load_study
+from study.config.families import GalaxyStudy
 from study.results.find import find_study
 
 if TYPE_CHECKING:
@@ -51,10 +51,10 @@ def _report(options: argparse.Namespace) -> int:
     if out.is_dir() or not out.parent.is_dir():
         raise InputError(f"--out {out}: expected a file in a folder that exists")
     study = load_study(folder / "study.yaml")
-    if study.model.family in ENHANCERS:
-        _report_enhancers(study, folder, out, console)
-    else:
+    if isinstance(study, GalaxyStudy):
         _report_galaxies(folder, out, console)
+    else:
+        _report_enhancers(study, folder, out, console)
     _say(console, f"\nReport: {out.resolve()}")
     return EXIT_OK
 
@@ -74,11 +74,12 @@ def _report_enhancers(study: Study, folder: Path, out: Path, console: Console) -
     from study.reporting.pair_page import page
     from study.results.history import read_trials
     from study.results.summary import notes, print_whole, ranked_table
+    from study.tasks.enhancement.objective import PairObjective
 
     rows = read_trials(study, folder)
     _write(out, page(study, folder, rows))
-    print_whole(console, ranked_table(study, rows))
-    _say(console, *notes(study, rows))
+    print_whole(console, ranked_table(study, PairObjective(), rows))
+    _say(console, *notes(study, PairObjective(), rows))
 
 
 def _write(out: Path, text: str) -> None:
@@ -92,17 +93,18 @@ def _show(console: Console, data: ReportData) -> None:
     """Print the table of the study's end and, for an ablation, that of its effects."""
     from study.results.ablation import effects_table, explanation
     from study.results.summary import notes, ranked_table
+    from study.tasks.generation.objective import GalaxyObjective
 
     if not data.rows:
         _say(console, f"{data.folder}: no trial has begun")
         return
-    console.print(ranked_table(data.study, data.rows))
+    console.print(ranked_table(data.study, GalaxyObjective(), data.rows))
     if data.levels:
         console.print()
         console.print(effects_table(data.study, data.levels))
         _say(console, *explanation(data.study, data.levels))
     else:
-        _say(console, *notes(data.study, data.rows))
+        _say(console, *notes(data.study, GalaxyObjective(), data.rows))
 
 
 def _say(console: Console, *lines: str) -> None:

@@ -17,13 +17,14 @@ from rich.console import Console
 from common.command import run_command
 from common.errors import EXIT_OK, InputError
 from study.cluster.ray_session import quiet_environment
-from study.config.study import Study, load_study
+from study.config import Study, load_study
 from study.storage.disk_errors import StudyHaltedError, storage_fault
+from study.tasks.registry import task_of
 
 if TYPE_CHECKING:
     from study.cluster.placement import Node
     from study.storage.study_folder import StudyFolder
-    from study.tasks.generation.galaxies import Galaxies
+    from study.tasks.split import DatasetSplit
 
 quiet_environment()
 
@@ -97,19 +98,20 @@ def dry_run(study: Study, console: Console) -> int:
     from study.cluster.placement import Placement, local_node, place
     from study.search import plan
 
-    study.kind.check_networks(study)
-    problems = [problem for problem in [study.kind.missing(study)] if problem]
+    task = task_of(study)
+    task.images.check_networks()
+    problems = [problem for problem in [task.images.missing()] if problem]
     placement = None
     nodes = (local_node(),)
     try:
         placement = place(study, nodes)
     except InputError as error:
         problems.append(str(error))
-    described, images = study.kind.expected(study, problems)
+    described, images = task.images.expected(problems)
     calibrated = placement or Placement(1, max(1, int(study.resources.cpus_per_worker)), nodes)
-    cost = study.kind.calibrate(study, calibrated)
+    cost = task.cost.calibrate(calibrated)
     seconds = plan.expected_seconds(study, calibrated, cost, images)
-    plan.show(console, plan.rows(study, placement, described, seconds, cost))
+    plan.show(console, plan.rows(study, task.cost.planned(), placement, described, seconds, cost))
     for problem in problems:
         console.print(f"a real run would stop: {problem}", style="yellow", markup=False, soft_wrap=True)
     return EXIT_OK
@@ -125,8 +127,9 @@ def run(study: Study, options: argparse.Namespace, console: Console, command: st
     started = time.time()
     folder = StudyFolder(Path(options.results), study)
     folder.check_writable()
-    study.kind.check_networks(study)
-    if problem := study.kind.missing(study):
+    task = task_of(study)
+    task.images.check_networks()
+    if problem := task.images.missing():
         raise InputError(problem)
     folder.mirror = bring(options.storage, folder.path)
     uri = _mlflow_store(options, folder)
@@ -136,7 +139,7 @@ def run(study: Study, options: argparse.Namespace, console: Console, command: st
     folder.check(resume=options.resume, command=command)
     if options.address:
         preflight(study, options)
-    images = study.kind.open(study, folder.cache)
+    images = task.images.open(folder.cache)
     from study.search.study_run import StudyRun  # starts slowly: when nothing is wrong with the input
 
     with _taken(folder, images):
@@ -184,7 +187,7 @@ def preflight(study: Study, options: argparse.Namespace) -> None:
 
 
 @contextlib.contextmanager
-def _taken(folder: StudyFolder, images: Galaxies) -> Iterator[None]:
+def _taken(folder: StudyFolder, images: DatasetSplit) -> Iterator[None]:
     """Hold the study's folder; refuses other images than the study was begun with."""
     folder.open()
     try:

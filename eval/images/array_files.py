@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from common.fits_images import FitsError, open_image
 from eval.images.arrays import MAX_CHANNELS, CollectionError
 
 
@@ -59,7 +60,7 @@ def _read_npz(path: Path) -> tuple[np.ndarray, Any, Callable[[], None]]:
             return archive[name], ids, _nothing
     except CollectionError:
         raise
-    except Exception as error:  # noqa: BLE001  (zipfile, zlib and numpy have errors of their own for damage)
+    except Exception as error:  # noqa: BLE001 - zipfile, zlib and numpy each have errors of their own
         raise CollectionError(f"{path} is no readable archive of arrays: {error}") from None
 
 
@@ -95,21 +96,33 @@ def _only_stack(shapes: dict[str, tuple[int, ...]], path: Path) -> str:
 
 
 def read_fits(path: Path) -> np.ndarray:
-    """(N, H, W, C) float32 of the first image in a FITS file; planes of a cube are bands.
+    """Read the first image of a FITS file; planes of a cube are bands.
 
-    FITS counts rows from the bottom; the first row here is the top one, as in every other image.
+    Returns
+    -------
+    ndarray, (N, H, W, C) float32
+        In the unit of the file. FITS counts rows from the bottom; the first row here is the top one, as in every other
+        image.
+
+    Raises
+    ------
+    CollectionError
+        The file is damaged, or holds no image of 2 to 4 axes.
     """
-    from astropy.io import fits
-
     try:
-        with fits.open(path, memmap=False) as hdus:
-            data = next((hdu.data for hdu in hdus if hdu.is_image and hdu.header.get("NAXIS", 0) >= 2), None)
-            data = None if data is None else np.asarray(data, np.float32)
-    except Exception as error:  # noqa: BLE001  (astropy raises OSError, ValueError, TypeError and more)
+        with open_image(path) as image:
+            _check_shape(path, image.shape)
+            data = image.read(np.float32)
+    except FitsError as error:
+        if error.reason == "no-image":
+            _check_shape(path, ())
         raise CollectionError(f"{path} is no readable FITS file: {error}") from None
-    if data is None or data.ndim > 4 or 0 in data.shape:
-        raise CollectionError(f"{path} has no image: expected one of 2 to 4 axes, (H, W), (C, H, W) or (N, C, H, W)")
-    if data.ndim == 3 and data.shape[0] > MAX_CHANNELS:
-        raise CollectionError(f"{path} has {data.shape[0]} planes: expected at most {MAX_CHANNELS} bands of one galaxy")
     data = data.reshape((1,) * (4 - data.ndim) + data.shape)
     return np.ascontiguousarray(np.moveaxis(data, 1, -1)[:, ::-1])
+
+
+def _check_shape(path: Path, shape: tuple[int, ...]) -> None:
+    if not 2 <= len(shape) <= 4 or 0 in shape:
+        raise CollectionError(f"{path} has no image: expected one of 2 to 4 axes, (H, W), (C, H, W) or (N, C, H, W)")
+    if len(shape) == 3 and shape[0] > MAX_CHANNELS:
+        raise CollectionError(f"{path} has {shape[0]} planes: expected at most {MAX_CHANNELS} bands of one galaxy")

@@ -7,16 +7,15 @@ every fit runs in a process with a time limit.
 
 from __future__ import annotations
 
-import multiprocessing
-import threading
+import contextlib
+import functools
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
 
+from common.process_pool import At, Lost, PoolError, ProcessPool
 from eval.isophote.result import Ellipse, Fit, invalid_reason
 from eval.settings import MeasurementSettings
 
@@ -25,6 +24,8 @@ DEFAULT_TIME_LIMIT = 120.0
 
 START_LIMIT = 120.0
 """Seconds that a worker process may take to import photutils."""
+
+_Task = tuple[int, np.ndarray]
 
 
 def reference_frame(image: np.ndarray, size: int) -> np.ndarray:
@@ -71,7 +72,7 @@ def fit_image(image: np.ndarray, settings: MeasurementSettings, *, perturbation:
         warnings.simplefilter("ignore")
         try:
             isophotes = _isophotes(frame, settings)
-        except Exception as error:  # noqa: BLE001  (photutils raises whatever its arithmetic meets)
+        except Exception as error:  # noqa: BLE001 - photutils raises errors of many kinds for odd images
             return Fit("error", detail=f"photutils raised {type(error).__name__}: {error}")
     outward = [isophote for isophote in isophotes if isophote.sma > settings.sma0 * 0.999]
     if not outward:
@@ -112,19 +113,14 @@ def _ellipse(isophote: Any) -> Ellipse:
 
 
 def _colors(image: np.ndarray, isophote: Any, size: int) -> tuple[float, float]:
-    """Ratios of the fluxes that photutils' own pixel sum finds in each band's frame."""
-    from photutils.isophote import Isophote
-
+    """Ratios of the fluxes inside the ellipse in each band's frame, summed as photutils sums `tflux_e`."""
     if image.shape[-1] < 3:
         return np.nan, np.nan
-    sample, flux = isophote.sample, []
-    frame = sample.image
-    try:
-        for band in range(3):
-            sample.image = reference_frame(image[..., band], size)
-            flux.append(float(Isophote(sample, 0, True, isophote.stop_code).tflux_e))
-    finally:
-        sample.image = frame
+    geometry = isophote.sample.geometry
+    y, x = np.mgrid[:size, :size]
+    radius, angle = geometry.to_polar(x, y)
+    inside = radius <= geometry.radius(angle)
+    flux = [float(reference_frame(image[..., band], size)[inside].sum()) for band in range(3)]
     return _ratio(flux[0], flux[1]), _ratio(flux[1], flux[2])
 
 
@@ -132,61 +128,12 @@ def _ratio(a: float, b: float) -> float:
     return a / b if b != 0.0 else np.nan
 
 
-class _Worker:
-    """A process that fits what it is sent; started again after it was killed or died."""
+@contextlib.contextmanager
+def _opened(settings: MeasurementSettings, perturbation: float) -> Iterator[Callable[[_Task, At], Fit]]:
+    """What a worker process does with an image and its index."""
+    import photutils.isophote  # noqa: F401  (its start-up belongs to no image's time limit)
 
-    def __init__(self, settings: MeasurementSettings, perturbation: float):
-        self._arguments = (settings, perturbation)
-        self.start()
-
-    def start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, *self._arguments), daemon=True)
-        self._process.start()
-        theirs.close()
-        ready = False
-        if self._pipe.poll(START_LIMIT):
-            try:
-                ready = self._pipe.recv()
-            except EOFError:
-                ready = False
-        if not ready:
-            self.kill()
-            raise RuntimeError(
-                "a photutils worker process did not start; in a script, call measure() under "
-                "`if __name__ == '__main__':`"
-            )
-
-    def fit(self, index: int, image: np.ndarray, limit: float) -> Fit:
-        fit = Fit("timeout", detail=f"not done in {limit:g} s")
-        try:
-            self._pipe.send((index, image))
-            if self._pipe.poll(limit):
-                return self._pipe.recv()
-        except (EOFError, OSError):
-            fit = Fit("error", detail="the worker process died")
-        self.kill()
-        self.start()
-        return fit
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.join()
-        self._pipe.close()
-
-
-def _serve(pipe: Connection, settings: MeasurementSettings, perturbation: float) -> None:
-    """Fit what comes through the pipe until it closes."""
-    try:
-        import photutils.isophote  # noqa: F401  (its start-up belongs to no image's time limit)
-
-        pipe.send(True)
-        while True:
-            index, image = pipe.recv()
-            pipe.send(fit_image(image, settings, perturbation=perturbation, seed=index))
-    except (EOFError, BrokenPipeError, KeyboardInterrupt):
-        return
+    yield lambda task, at: fit_image(task[1], settings, perturbation=perturbation, seed=task[0])
 
 
 def fit_many(
@@ -213,7 +160,7 @@ def fit_many(
     perturbation : float
         See `fit_image`; image i takes seed i.
     progress : callable or None
-        Called with (done, total), from the calling thread or another.
+        Called with (done, total).
 
     Returns
     -------
@@ -227,33 +174,23 @@ def fit_many(
     """
     limit = DEFAULT_TIME_LIMIT if time_limit is None else time_limit
     fits: list[Fit] = [Fit("error", detail="not reached")] * len(images)
-    waiting: Iterator[int] = iter(range(len(images)))
-    lock, stop, workers = threading.Lock(), threading.Event(), []
-    done = 0
-
-    def work() -> None:
-        nonlocal done
-        worker = _Worker(settings, perturbation)
-        workers.append(worker)
-        while not stop.is_set():
-            with lock:
-                index = next(waiting, None)
-            if index is None:
-                break
-            fits[index] = worker.fit(index, np.ascontiguousarray(images[index]), limit)
-            with lock:
-                done += 1
+    tasks = ((index, np.ascontiguousarray(image)) for index, image in enumerate(images))
+    opened = functools.partial(_opened, settings, perturbation)
+    pool: ProcessPool[_Task, Fit]
+    with ProcessPool(opened, max(1, min(jobs, len(images))), time_limit=limit, start_limit=START_LIMIT) as pool:
+        try:
+            for done, ((index, _), outcome) in enumerate(pool.run(tasks), start=1):
+                if not isinstance(outcome, Lost):
+                    fits[index] = outcome
+                elif outcome.timed_out:
+                    fits[index] = Fit("timeout", detail=f"not done in {limit:g} s")
+                else:
+                    fits[index] = Fit("error", detail="the worker process died")
                 if progress:
                     progress(done, len(images))
-        worker.kill()
-
-    with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
-        try:
-            for future in [pool.submit(work) for _ in range(min(jobs, len(images)))]:
-                future.result()
-        except BaseException:
-            stop.set()
-            for worker in workers:
-                worker._process.kill()
-            raise
+        except PoolError as error:
+            raise RuntimeError(
+                f"photutils worker processes did not start ({error}); in a script, call measure() under "
+                "`if __name__ == '__main__':`"
+            ) from None
     return fits

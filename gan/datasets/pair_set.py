@@ -74,7 +74,12 @@ class PairSet(ImageFolder):
         return self.index["label"].fillna("").astype(str).to_numpy()
 
     def of_class(self, label: str) -> np.ndarray:
-        """Rows of one class, ascending, int64: to train on one class and judge on another.
+        """Return the rows of one class, ascending, int64: to train on one class and judge on another.
+
+        Parameters
+        ----------
+        label : str
+            The class.
 
         Raises
         ------
@@ -91,10 +96,27 @@ class PairSet(ImageFolder):
         return rows
 
     def split(self, held_out: int | float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Divide the pairs as `ImageFolder.split` does, all pairs of one galaxy on one side.
+        """Divide the pairs into those to train on and those held out, all pairs of one galaxy on one side.
 
         Pairs of one galaxy share the column `galaxy` of the index; without it every pair is a galaxy of its own. Held
         out are whole galaxies, in random order, until there are `held_out` pairs or more.
+
+        Parameters
+        ----------
+        held_out : int or float
+            Number of pairs, or their share in [0, 1).
+        seed : int
+            Of the order.
+
+        Returns
+        -------
+        train, held_out : ndarray, int64
+            Rows, ascending.
+
+        Raises
+        ------
+        DataError
+            Nothing would be left to train on.
         """
         if "galaxy" not in self.index.columns:
             return super().split(held_out, seed)
@@ -150,7 +172,24 @@ def write_pairs(
 
 
 def describe_pairs(arrays: Mapping[str, np.ndarray], image_hashes: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The part of a manifest that describes the pixels of the pairs; raises `DataError` where they do not pair."""
+    """Return the part of a manifest that describes the pixels of the pairs.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+        `inputs` (N, S, S, C) and `targets` (N, kS, kS, C), uint8.
+    image_hashes : mapping of str to iterable of bytes, optional
+        As `gan.datasets.writer.describe_arrays`.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    DataError
+        The arrays do not pair.
+    """
     inputs, targets = arrays[INPUTS], arrays[TARGETS]
     for name, array in arrays.items():
         if array.ndim != 4 or array.dtype != np.uint8 or array.shape[1] != array.shape[2] or not len(array):

@@ -131,14 +131,29 @@ def cache_folder(cache: Path, *, count: int, sizes: tuple[int, ...], seed: int) 
 
 
 def synthetic_set(path: str | os.PathLike[str], n: int, *, sizes: tuple[int, ...] = (64,), seed: int = 0) -> GalaxySet:
-    """The galaxy set of `n` synthetic galaxies at `path`: made if it is not there, else opened.
+    """Return the galaxy set of `n` synthetic galaxies at `path`: made if it is not there, else opened.
 
     The index has the columns of `draw`'s truth (lengths in px of the smallest size) beside the usual ones.
+
+    Parameters
+    ----------
+    path : path-like
+        The folder.
+    n : int
+        Number of galaxies, 1 or more.
+    sizes : tuple of int
+        Sides of the images, px.
+    seed : int
+        Of the galaxies, 0 or more.
+
+    Returns
+    -------
+    GalaxySet
 
     Raises
     ------
     DataError
-        If `path` holds something else, or cannot be written.
+        If a number is out of range, or `path` holds something else or cannot be written.
     """
     path = Path(path)
     sizes = tuple(sorted({int(size) for size in sizes}))

@@ -20,9 +20,20 @@ OLD, TO_YOUNG = np.array([1.29, 1.0, 0.56]), np.array([-0.36, 0.0, 0.7])
 
 
 def draw_parameters(rng: np.random.Generator, n: int) -> Parameters:
-    """Random galaxies and their fields: one array per quantity, the first axis over `n` galaxies.
+    """Draw random galaxies and their fields.
 
-    The one exception is "field": one row per star or neighbour, its first column the galaxy's number.
+    Parameters
+    ----------
+    rng : Generator
+        Where they are drawn from.
+    n : int
+        Number of galaxies.
+
+    Returns
+    -------
+    dict of str to ndarray
+        One array per quantity, the first axis over the galaxies, but for "field": one row per star or neighbour, its
+        first column the galaxy's number.
     """
     p: Parameters = {}
     _draw_frame(rng, p, n)

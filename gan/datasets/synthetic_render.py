@@ -14,7 +14,25 @@ SOFTENING, GAIN = np.float32(10.5), np.float32(3.6)  # of the asinh stretch: sky
 
 
 def render(p: Parameters, size: int, rng: np.random.Generator, *, field: bool = True, noise: bool = True) -> np.ndarray:
-    """Images of the galaxies `p`, (n, size, size, 3) uint8."""
+    """Turn the numbers of galaxies into images.
+
+    Parameters
+    ----------
+    p : dict of str to ndarray
+        From `gan.datasets.synthetic_population.draw_parameters`.
+    size : int
+        Side, px.
+    rng : Generator
+        Of the noise.
+    field : bool
+        With stars and neighbours.
+    noise : bool
+        With noise.
+
+    Returns
+    -------
+    ndarray, (n, size, size, 3) uint8
+    """
     light = _galaxies(p, size)
     if field:
         _add_field(light, p, size)

@@ -7,15 +7,12 @@ import functools
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from common.atomic import write_text
+from common.atomic import atomic_folder, write_json
 from gan.data import FORMAT, INDEX, MANIFEST, VERSION, DataError, GalaxySet, array_hash
 
 if TYPE_CHECKING:
@@ -58,36 +55,50 @@ def write_folder(
     index: pd.DataFrame,
     manifest: Mapping[str, Any],
 ) -> None:
-    """Write `<name>.npy` of every array, the index and the manifest (versions of software added) as one new folder.
+    """Write arrays, an index and a manifest as one new folder.
+
+    Parameters
+    ----------
+    path : path-like
+        Folder to make; must not exist yet, or be empty.
+    arrays : mapping of name to ndarray
+        Written as `<name>.npy`.
+    index : DataFrame
+        One row per image.
+    manifest : mapping
+        Versions of software are added.
 
     Raises
     ------
     DataError
         If `path` holds something already or cannot be written; nothing is left of it then.
     """
-    path = Path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error}") from None
-    try:
-        os.chmod(work, 0o755)
-        for name, array in arrays.items():
-            np.save(work / f"{name}.npy", array)
-        index.to_parquet(work / INDEX, index=False)
-        write_json(work / MANIFEST, {**manifest, "software": software_versions()})
-        os.replace(work, path)
+        with atomic_folder(path) as work:
+            for name, array in arrays.items():
+                np.save(work / f"{name}.npy", array)
+            index.to_parquet(work / INDEX, index=False)
+            write_json(work / MANIFEST, {**manifest, "software": software_versions()}, ascii_only=True)
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def describe_arrays(
     arrays: Mapping[Any, np.ndarray], image_hashes: Mapping[Any, Iterable[bytes]] | None = None
 ) -> dict[str, Any]:
-    """The part of a manifest that describes the pixels: count, sizes, channels, arrays and content_hash."""
+    """Return the part of a manifest that describes the pixels: count, sizes, channels, arrays and content_hash.
+
+    Parameters
+    ----------
+    arrays : mapping of name to ndarray
+        (N, side, side, C) uint8 each.
+    image_hashes : mapping of name to iterable of bytes, optional
+        `gan.data.image_hash` of every image, where they are known already.
+
+    Returns
+    -------
+    dict
+    """
     hashes = image_hashes or {}
     described = {
         str(name): {
@@ -111,7 +122,17 @@ def describe_arrays(
 
 @functools.cache
 def software_versions(names: tuple[str, ...] = ("numpy", "pillow", "astropy", "pandas", "pyarrow")) -> dict[str, str]:
-    """Versions of Python and of the installed packages named."""
+    """Return the versions of Python and of those of the packages that are installed.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Of packages.
+
+    Returns
+    -------
+    dict of str to str
+    """
     import platform
     from importlib import metadata
 
@@ -120,8 +141,3 @@ def software_versions(names: tuple[str, ...] = ("numpy", "pillow", "astropy", "p
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
     return versions
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as JSON to `path`, whole or not at all."""
-    write_text(path, json.dumps(value, indent=1) + "\n")

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from common.errors import require
 from gan.config import MOST_CHANNELS, WIDEST
 from gan.enhance.checks import at_least, choice, not_negative, probability
+from gan.enhance.losses import CRITIC_LOSSES
 from gan.enhance.train_config import (
     AdversarialPhase,
     CriticPhase,
@@ -18,7 +19,6 @@ from gan.enhance.train_config import (
     GeneratorPhase,
     LossConfig,
     PhaseConfig,
-    PixelLoss,
     SwitcherConfig,
     Switching,
     train_from_dict,
@@ -28,14 +28,12 @@ __all__ = [
     "ATTENTION_SIDE",
     "AdversarialPhase",
     "CriticConfig",
-    "CriticLoss",
     "CriticPhase",
     "EnhanceTrainConfig",
     "GeneratorPhase",
     "LossConfig",
     "Norm",
     "PhaseConfig",
-    "PixelLoss",
     "SwitcherConfig",
     "Switching",
     "UNetConfig",
@@ -45,7 +43,6 @@ __all__ = [
 ]
 
 Norm = Literal["batch", "instance", "none"]
-CriticLoss = Literal["bce", "wasserstein", "hinge"]
 
 LARGEST_SIDE = 4096
 ATTENTION_SIDE = 32  # attention sits at the finest level of at most this side, px
@@ -133,9 +130,9 @@ class CriticConfig:
 
     Attributes
     ----------
-    loss : {"bce", "wasserstein", "hinge"}
-        Cross entropy (Goodfellow et al. 2014), Wasserstein distance with gradient penalty (Gulrajani et al. 2017), or
-        hinge (Lim & Ye 2017).
+    loss : str
+        A name in `gan.enhance.losses.CRITIC_LOSSES`: "bce", cross entropy (Goodfellow et al. 2014), "wasserstein", with
+        gradient penalty (Gulrajani et al. 2017), or "hinge" (Lim & Ye 2017).
     width, max_width : int
         Channels after the first halving, and most channels; they double with every halving.
     norm : {"batch", "instance", "none"}
@@ -154,7 +151,7 @@ class CriticConfig:
         Weight of the penalty, `wasserstein` only.
     """
 
-    loss: CriticLoss = "bce"
+    loss: str = "bce"
     width: int = 32
     max_width: int = 256
     norm: Norm = "instance"
@@ -165,26 +162,26 @@ class CriticConfig:
     gradient_penalty: float = 10.0
 
     def __post_init__(self):
-        choice("loss", self.loss, "bce", "wasserstein", "hinge")
+        choice("loss", self.loss, *CRITIC_LOSSES)
         at_least(1, width=self.width)
         require(self.max_width >= self.width, "max_width", self.max_width, f"at least the width, {self.width}")
         require(self.max_width <= WIDEST, "max_width", self.max_width, f"at most {WIDEST:,}")
         choice("norm", self.norm, "batch", "instance", "none")
         require(
-            not (self.norm == "batch" and self.loss == "wasserstein"),
+            not (self.norm == "batch" and CRITIC_LOSSES[self.loss].penalised),
             "norm",
             self.norm,
-            '"instance" or "none" with the wasserstein loss',
+            f'"instance" or "none" with the {self.loss} loss',
         )
         probability(dropout=self.dropout)
         not_negative(gradient_penalty=self.gradient_penalty)
 
 
 def model_from_dict(values: dict[str, Any]) -> UNetConfig:
-    """Inverse of `gan.config.as_dict` for a `UNetConfig`."""
+    """Return the `UNetConfig` that `gan.config.as_dict` wrote down; raises `FieldError` as that does."""
     return UNetConfig(**values)
 
 
 def critic_from_dict(values: dict[str, Any]) -> CriticConfig:
-    """Inverse of `gan.config.as_dict` for a `CriticConfig`."""
+    """Return the `CriticConfig` that `gan.config.as_dict` wrote down; raises `FieldError` as that does."""
     return CriticConfig(**values)

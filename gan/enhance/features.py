@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from common.errors import FieldError
-from gan.data import DataError
+from common.command import run_command
+from common.errors import EXIT_OK, FieldError, InputError
+from common.progress import ProgressBar
 
 if TYPE_CHECKING:
     from gan.enhance.training.feature_training import TaskName
-
-EXIT_WRONG_INPUT, EXIT_INTERRUPTED = 2, 130
 
 
 def parser() -> argparse.ArgumentParser:
@@ -58,19 +57,18 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code (0 done, 2 wrong input, 130 interrupted)."""
-    options = parser().parse_args(arguments)
+    return run_command(parser(), arguments, _run)
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
-        _run(options)
-    except (DataError, FieldError, OSError) as error:
-        print(f"gan.enhance.features: {error}", file=sys.stderr)
-        return EXIT_WRONG_INPUT
-    except KeyboardInterrupt:
-        print("gan.enhance.features: interrupted, nothing was written", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    return 0
+        _train(options)
+    except OSError as error:
+        raise InputError(str(error)) from None
+    return EXIT_OK
 
 
-def _run(options: argparse.Namespace) -> None:
+def _train(options: argparse.Namespace) -> None:
     from gan.enhance.models.feature_network import FeatureConfig, save_features
     from gan.enhance.training.feature_training import FeatureTraining, train_features
 
@@ -86,12 +84,15 @@ def _run(options: argparse.Namespace) -> None:
     model = FeatureConfig(width=options.width, levels=options.levels)
     _require_writable(options.out)
     images, classes, names, content = _read(options, task)
-
-    def progress(epoch: int, loss: float) -> None:
-        if not options.quiet:
-            print(f"epoch {epoch} of {options.epochs}: loss {loss:.4f}", file=sys.stderr, flush=True)
-
-    result = train_features(images, model, training, classes=classes, device=options.device, progress=progress)
+    with ProgressBar(quiet=options.quiet, unit="epochs") as bar:
+        result = train_features(
+            images,
+            model,
+            training,
+            classes=classes,
+            device=options.device,
+            progress=lambda epoch, loss: bar.update("training", epoch, options.epochs, f"loss {loss:.4f}"),
+        )
     facts = {
         "task": task,
         "classes": names,

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from common.errors import require
 from gan.config import Precision
 from gan.enhance.checks import at_least, choice, not_negative, positive, probability
+from gan.enhance.losses import PIXEL_LOSSES
 
-PixelLoss = Literal["l1", "mse"]
 Switching = Literal["fixed", "adaptive"]
 
 
@@ -20,8 +20,9 @@ class LossConfig:
 
     Attributes
     ----------
-    pixel : {"l1", "mse"}
-        Mean absolute or mean squared difference from the target, of pixel values in [0, 1].
+    pixel : str
+        A name in `gan.enhance.losses.PIXEL_LOSSES`: "l1" or "mse", mean absolute or mean squared difference from the
+        target, of pixel values in [0, 1].
     pixel_weight, perceptual_weight, stability_weight : float
         In every phase that trains the generator.
     adversarial_weight : float
@@ -33,7 +34,7 @@ class LossConfig:
         Standard deviation of the perturbation of the stability term, in units of the full range [0, 1].
     """
 
-    pixel: PixelLoss = "l1"
+    pixel: str = "l1"
     pixel_weight: float = 1.0
     perceptual_weight: float = 0.0
     adversarial_weight: float = 0.01
@@ -42,7 +43,7 @@ class LossConfig:
     stability_noise: float = 0.01
 
     def __post_init__(self):
-        choice("pixel", self.pixel, "l1", "mse")
+        choice("pixel", self.pixel, *PIXEL_LOSSES)
         not_negative(
             pixel_weight=self.pixel_weight,
             perceptual_weight=self.perceptual_weight,
@@ -233,9 +234,17 @@ class EnhanceTrainConfig:
         """Epochs of all phases together, where none ends early."""
         return self.generator.epochs + self.critic.epochs + self.adversarial.epochs
 
+    def first_judged_epoch(self, grace_epochs: int) -> int:
+        """Return the first epoch at which this training may be compared with others.
+
+        The grace period counts from the epoch at which generator and critic meet.
+        """
+        alone = self.generator.epochs + self.critic.epochs if self.adversarial.epochs else 0
+        return grace_epochs + alone
+
 
 def train_from_dict(values: dict[str, Any]) -> EnhanceTrainConfig:
-    """Inverse of `gan.config.as_dict` for an `EnhanceTrainConfig`."""
+    """Return the `EnhanceTrainConfig` that `gan.config.as_dict` wrote down; raises `FieldError` as that does."""
     adversarial = dict(values["adversarial"])
     return EnhanceTrainConfig(
         **values

@@ -2,61 +2,44 @@
 
 from __future__ import annotations
 
-import io
 import warnings
-import zlib
 
 import numpy as np
 from PIL import Image
 
-from gan.images.decode_settings import DecodeSettings, check_size, in_words
+from common.fits_images import FitsError, open_image
+from gan.images.decode_settings import DecodeSettings, check_size
 from gan.images.rejections import Refused
-
-GZIP = b"\x1f\x8b"
-FITS_START = b"SIMPLE  ="
-
-
-def is_fits(data: bytes) -> bool:
-    """Whether these are the bytes of a FITS file, plain or gzipped."""
-    if data[:2] != GZIP:
-        return data[:9] == FITS_START
-    try:
-        return zlib.decompressobj(31).decompress(data[:4096], len(FITS_START)) == FITS_START
-    except zlib.error:
-        return False
-
-
-def _gunzip(data: bytes, settings: DecodeSettings) -> bytes:
-    limit = 24 * settings.max_pixels  # three bands of float64
-    stream = zlib.decompressobj(31)
-    try:
-        plain = stream.decompress(data, limit)
-    except zlib.error as error:
-        raise Refused("damaged", in_words(error)) from None
-    if stream.unconsumed_tail:
-        raise Refused("too-large", f"more than {limit:,} bytes when decompressed")
-    return plain
 
 
 def read_cube(data: bytes, settings: DecodeSettings) -> np.ndarray:
-    """The first image cube of a FITS file, (bands, H, W) float, checked against its header; raises `Refused`."""
-    from astropy.io import fits
+    """Read the first image of a FITS file, which must be a cube; its header is checked before its pixels are read.
 
+    Parameters
+    ----------
+    data : bytes
+        Content of the file, plain or compressed with gzip.
+    settings : DecodeSettings
+        What is accepted.
+
+    Returns
+    -------
+    ndarray, (bands, H, W) float64
+        In the unit of the file, rows from the bottom up.
+
+    Raises
+    ------
+    Refused
+        With the reason, for anything else.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            plain = _gunzip(data, settings) if data[:2] == GZIP else data
-            with fits.open(io.BytesIO(plain), memmap=False, lazy_load_hdus=True) as hdus:
-                for hdu in hdus:
-                    if isinstance(hdu, (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)) and len(hdu.shape) > 0:
-                        _check_cube_shape(hdu.shape, settings)
-                        return np.asarray(hdu.data, np.float64)
-        except Refused:
-            raise
-        except Exception as error:
-            short = isinstance(error, EOFError) or "buffer is too small" in str(error) or "truncated" in str(error)
-            raise Refused("truncated" if short else "damaged", in_words(error)) from None
-    raise Refused("wrong-shape", "a FITS file without an image")
+            with open_image(data, max_bytes=24 * settings.max_pixels) as image:  # three bands of float64
+                _check_cube_shape(image.shape, settings)
+                return image.read(np.float64)
+        except FitsError as error:
+            raise Refused("wrong-shape" if error.reason == "no-image" else error.reason, str(error)) from None
 
 
 def _check_cube_shape(shape: tuple[int, ...], settings: DecodeSettings) -> None:
@@ -70,9 +53,28 @@ def _check_cube_shape(shape: tuple[int, ...], settings: DecodeSettings) -> None:
 
 
 def cube_to_image(cube: np.ndarray, settings: DecodeSettings) -> tuple[Image.Image, int]:
-    """RGB of a linear cube by Lupton et al. (2004), and the number of pixels that were replaced; raises `Refused`.
+    """Turn a linear cube into colours as Lupton et al. (2004) do.
 
     Rows of a FITS image run from the bottom up; those of the result from the top down.
+
+    Parameters
+    ----------
+    cube : ndarray, (bands, H, W)
+        From `read_cube`.
+    settings : DecodeSettings
+        Bands, factors, stretch, and how many pixels may have no data.
+
+    Returns
+    -------
+    image : PIL image
+        8-bit RGB, W x H.
+    bad : int
+        Pixels that were replaced by the median of their band.
+
+    Raises
+    ------
+    Refused
+        More pixels have no data than are accepted.
     """
     from astropy.visualization import make_lupton_rgb
 

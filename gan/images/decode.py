@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from gan.images.cubes import GZIP, cube_to_image, is_fits, read_cube
-from gan.images.decode_settings import FILTERS, DecodeSettings, check_size, in_words
+from common.errors import in_words
+from common.fits_images import GZIP, is_fits
+from gan.images.cubes import cube_to_image, read_cube
+from gan.images.decode_settings import FILTERS, DecodeSettings, check_size
 from gan.images.rejections import Refused
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "PPM")
@@ -62,7 +64,23 @@ def decode(data: bytes | np.ndarray, settings: DecodeSettings) -> Decoded:
 
 
 def read_square(data: bytes | np.ndarray, settings: DecodeSettings) -> tuple[Image.Image, int, int, int]:
-    """The square 8-bit RGB image in `data` at its full size, the width and height that it had, and its bad pixels.
+    """Return the central square of an image at its full size.
+
+    Parameters
+    ----------
+    data : bytes or ndarray
+        As `decode`.
+    settings : DecodeSettings
+        What is accepted.
+
+    Returns
+    -------
+    image : PIL image
+        Square, 8-bit RGB.
+    width, height : int
+        Of the original, px.
+    bad : int
+        Pixels of a cube that were replaced.
 
     Raises
     ------
@@ -80,7 +98,25 @@ def read_square(data: bytes | np.ndarray, settings: DecodeSettings) -> tuple[Ima
 
 
 def read_image(data: bytes, settings: DecodeSettings) -> Image.Image:
-    """The image in the bytes of an image file, 8-bit RGB at its full size; raises `Refused`."""
+    """Decode the bytes of an image file that is not FITS.
+
+    Parameters
+    ----------
+    data : bytes
+        Content of the file.
+    settings : DecodeSettings
+        What is accepted.
+
+    Returns
+    -------
+    PIL image
+        8-bit RGB at its full size.
+
+    Raises
+    ------
+    Refused
+        With the reason, for anything that cannot be used.
+    """
     if not data:
         raise Refused("empty")
     try:
@@ -89,7 +125,7 @@ def read_image(data: bytes, settings: DecodeSettings) -> Image.Image:
         raise _unidentified(data) from None
     except Image.DecompressionBombError as error:
         raise Refused("too-large", in_words(error)) from None
-    except Exception as error:  # any error of a parser on bytes from outside is a refusal, never the end
+    except Exception as error:  # noqa: BLE001 - any error of a parser on bytes from outside is a refusal
         raise Refused("damaged", in_words(error)) from None
     check_size(*image.size, settings)
     frames = getattr(image, "n_frames", 1)
@@ -101,7 +137,7 @@ def read_image(data: bytes, settings: DecodeSettings) -> Image.Image:
         return _to_rgb(image)
     except Refused:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - any error of a decoder on bytes from outside
         short = "truncated" in str(error) or isinstance(error, EOFError) or "unexpected end" in str(error)
         raise Refused("truncated" if short else "damaged", in_words(error)) from None
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
 
 from common.errors import require
+from gan.config import as_dict
 from gan.images.rejections import Refused
 
 FILTERS = {
@@ -69,27 +71,39 @@ class DecodeSettings:
         require(self.max_pixels >= max(self.sizes) ** 2, "max_pixels", self.max_pixels, "room for the largest size")
         require(len(self.bands) == 3 and min(self.bands) >= 0, "bands", list(self.bands), "three planes, 0 or more")
         require(
-            len(self.band_scale) == 3 and min(self.band_scale) > 0, "band_scale", list(self.band_scale), "three factors"
+            len(self.band_scale) == 3 and all(0 < scale < math.inf for scale in self.band_scale),
+            "band_scale",
+            list(self.band_scale),
+            "three factors",
         )
-        require(self.lupton_stretch > 0, "lupton_stretch", self.lupton_stretch, "a positive number")
-        require(self.lupton_q > 0, "lupton_q", self.lupton_q, "a positive number")
+        require(math.isfinite(self.lupton_minimum), "lupton_minimum", self.lupton_minimum, "a finite number")
+        require(0 < self.lupton_stretch < math.inf, "lupton_stretch", self.lupton_stretch, "a positive number")
+        require(0 < self.lupton_q < math.inf, "lupton_q", self.lupton_q, "a positive number")
         require(0 <= self.max_bad_pixels < 1, "max_bad_pixels", self.max_bad_pixels, "a share in [0, 1)")
 
     def as_dict(self) -> dict[str, Any]:
-        """The settings as JSON-safe values."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        """Return the settings as values that JSON can hold."""
+        return as_dict(self)
 
 
 def check_size(width: int, height: int, settings: DecodeSettings) -> None:
-    """Raise `Refused` for an image that is too large, too small or not square."""
+    """Refuse an image that is too large, too small or not square.
+
+    Parameters
+    ----------
+    width, height : int
+        Of the image, px.
+    settings : DecodeSettings
+        What is accepted.
+
+    Raises
+    ------
+    Refused
+        With the reason.
+    """
     if width * height > settings.max_pixels:
         raise Refused("too-large", f"{width} x {height} px; accepted: up to {settings.max_pixels:,} pixels")
     if min(width, height) < max(settings.sizes):
         raise Refused("too-small", f"{width} x {height} px for images of {max(settings.sizes)} px")
     if width != height and not settings.crop:
         raise Refused("not-square", f"{width} x {height} px")
-
-
-def in_words(error: Exception) -> str:
-    """One short line of an exception."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:160]

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import math
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from common.errors import require
+from gan.config import as_dict
 
 FWHM = 2 * math.sqrt(2 * math.log(2))  # of a Gaussian, in standard deviations
 RECIPE = 1  # raised when the same seed gives other images
@@ -72,11 +73,22 @@ class DegradeSettings:
         require(0.1 <= self.softening <= 1e6, "softening", self.softening, "0.1 to 1e6")
 
     def as_dict(self) -> dict[str, Any]:
-        """The settings as JSON-safe values."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        """Return the settings as values that JSON can hold."""
+        return as_dict(self)
 
     def draw(self, rng: np.random.Generator) -> Degradation:
-        """One image's degradation."""
+        """Draw one image's degradation.
+
+        Parameters
+        ----------
+        rng : Generator
+            Six numbers are drawn from it.
+
+        Returns
+        -------
+        Degradation
+            The deep seeing is never worse than the shallow one, and no depth is gained.
+        """
         normal = rng.standard_normal(4)
         seeing, deep, field = (
             median * math.exp(scatter * x)
@@ -116,7 +128,13 @@ def degraded(
     deep : ndarray
         (H, H, 3) uint8.
     size : int
-        Side of the result, px.
+        Side of the result, px, 1 or more.
+    settings : DegradeSettings
+        The distributions.
+    seed : int
+        0 or more.
+    name : str
+        Of the image.
 
     Returns
     -------
@@ -124,7 +142,13 @@ def degraded(
         (size, size, 3) uint8.
     drawn : dict
         seeing, deep_seeing, field (arcsec), depth_loss (mag) and noise_ratio.
+
+    Raises
+    ------
+    FieldError
+        The image is no such array, or a number is out of its range.
     """
+    require(seed >= 0, "seed", seed, "0 or more")
     rng = np.random.default_rng([RECIPE, seed, zlib.crc32(name.encode("utf-8", "surrogateescape"))])
     drawn = settings.draw(rng)
     about = {key: round(float(value), 4) for key, value in drawn._asdict().items() if key not in ("dx", "dy")}
@@ -155,7 +179,20 @@ def degrade(
     -------
     ndarray
         (size, size, 3) uint8.
+
+    Raises
+    ------
+    FieldError
+        The image is no such array, or a number is out of its range.
     """
+    good = deep.ndim == 3 and deep.shape == (deep.shape[0], deep.shape[0], 3) and deep.dtype == np.uint8
+    require(good and deep.size > 0, "deep", f"{deep.shape} {deep.dtype}", "(H, H, 3) uint8")
+    require(size >= 1, "size", size, "1 px or more")
+    require(0 < drawn.field < math.inf, "field", drawn.field, "arcsec above 0")
+    seeings = (drawn.deep_seeing, drawn.seeing)
+    require(
+        0 < seeings[0] <= seeings[1] < math.inf, "seeing", seeings, "arcsec above 0, the shallow one not the better"
+    )
     from scipy.ndimage import gaussian_filter
 
     side = deep.shape[0]
@@ -192,7 +229,26 @@ def _overlaps(side: int, start: float, step: float, count: int) -> np.ndarray:
 
 
 def stretch(light: np.ndarray, softening: float) -> np.ndarray:
-    """Light, (..., 3) float with 1 the mean that becomes white, to uint8 colours as Lupton et al. (2004) do."""
+    """Turn light into colours as Lupton et al. (2004) do.
+
+    Parameters
+    ----------
+    light : ndarray
+        (..., 3) float; 1 is the mean of the bands that becomes white.
+    softening : float
+        Above 0.
+
+    Returns
+    -------
+    ndarray
+        (..., 3) uint8.
+
+    Raises
+    ------
+    FieldError
+        The softening is not above 0.
+    """
+    _check_softening(softening)
     light = np.maximum(light, 0)
     mean = light.mean(axis=-1, keepdims=True)
     factor = np.arcsinh(softening * mean) / (math.asinh(softening) * np.maximum(mean, 1e-12))
@@ -200,18 +256,43 @@ def stretch(light: np.ndarray, softening: float) -> np.ndarray:
 
 
 def unstretch(image: np.ndarray, softening: float) -> np.ndarray:
-    """Light of a stretched image, (..., 3) uint8 to float32: undoes `stretch`, but for clipping and rounding."""
+    """Return the light, (..., 3) float32, of a stretched image, (..., 3) uint8: `stretch` undone, but for its rounding.
+
+    Raises
+    ------
+    FieldError
+        The softening is not above 0.
+    """
+    _check_softening(softening)
     grey = np.asarray(image, np.float32) / 255
     mean = grey.mean(axis=-1, keepdims=True)
     light = np.sinh(math.asinh(softening) * mean) / softening
     return grey * (light / np.maximum(mean, 1e-6))
 
 
+def _check_softening(softening: float) -> None:
+    require(0 < softening < math.inf, "softening", softening, "a number above 0")
+
+
 def sky_noise(light: np.ndarray, softening: float) -> np.ndarray:
     """Standard deviation of the sky in each band, (3,) float, from the pixels around the median, sources clipped.
 
     At least what half a grey level at the level of the sky means in light, where the sky was clipped to black.
+
+    Parameters
+    ----------
+    light : ndarray
+        (..., 3) float, one pixel or more.
+    softening : float
+        Of the stretch that the image had, above 0.
+
+    Raises
+    ------
+    FieldError
+        There is no pixel, or the softening is not above 0.
     """
+    _check_softening(softening)
+    require(light.size > 0, "light", light.shape, "one pixel or more")
     pixels = light.reshape(-1, light.shape[-1]).astype(np.float64)
     for _ in range(3):
         middle = np.median(pixels, axis=0)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from common.errors import in_words
 from gan.images.decode import read_square
 from gan.images.decode_settings import DecodeSettings
 from gan.images.rejections import Refused
@@ -80,7 +81,7 @@ class Service:
             try:
                 response = self._ask(survey, ra, dec, field_of_view, side)
             except OSError as error:  # all errors of requests are
-                problem = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+                problem = in_words(error)
             else:
                 code = response.status_code
                 if code == 200:
@@ -138,7 +139,7 @@ def _checked(content: bytes, side: int) -> bytes:
 
 
 def blank_share(image: np.ndarray) -> float:
-    """Share of the 8 px blocks of an image, (H, W, 3) uint8, in which all pixels are alike."""
+    """Return the share, in [0, 1], of the 8 px blocks of an image, (H, W, 3) uint8, in which all pixels are alike."""
     rows, columns = image.shape[0] // 8, image.shape[1] // 8
     blocks = image[: rows * 8, : columns * 8].reshape(rows, 8, columns, 8, -1)
     return float((np.ptp(blocks, axis=(1, 3)).max(axis=-1) == 0).mean())

@@ -6,6 +6,7 @@ import os
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from common.names import stem
 from gan.data import DataError
 
 if TYPE_CHECKING:
@@ -13,9 +14,26 @@ if TYPE_CHECKING:
 
 
 def read_table(path: str | os.PathLike[str], key: str | None = None, *, what: str = "--table") -> pd.DataFrame:
-    """Read a CSV, TSV or parquet table; raises `DataError` if it cannot be read, is empty or has no column `key`.
+    """Read a CSV, TSV or parquet table.
 
-    Messages call it `what`.
+    Parameters
+    ----------
+    path : path-like
+        The table; its suffix decides how it is read.
+    key : str, optional
+        A column that it must have.
+    what : str
+        What messages call it.
+
+    Returns
+    -------
+    DataFrame
+        One row or more.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, is empty or has no column `key`.
     """
     import pandas as pd
 
@@ -67,7 +85,7 @@ def join_table(
     names = {
         "source": index["source"],
         "file": index["source"].map(lambda name: PurePosixPath(name).name),
-        "stem": index["source"].map(lambda name: PurePosixPath(name).stem),
+        "stem": index["source"].map(stem),
         "id": index["id"],
     }
     best: tuple[int, str, str] = (0, "", "")

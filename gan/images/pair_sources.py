@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from common.names import without_suffix
 from gan.data import DataError
 from gan.images.labels import read_table
 from gan.images.rejections import Refused
@@ -60,7 +61,7 @@ class PairSource(Source):
                 if not name:
                     raise Refused("no-counterpart", f"no {side} of this name")
                 try:
-                    contents.append(source._read_file(Entry(str(name), "")))
+                    contents.append(source.read_file(Entry(str(name), "")))
                 except Refused as refused:
                     raise Refused(refused.reason, f"{side}: {refused.detail}") from None
             return Pair(contents[0], contents[1], float(zoom))
@@ -158,10 +159,10 @@ def open_pair_table(
 def _by_stem(entries: list[Entry], folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for entry in entries:
-        stem = os.path.splitext(entry.name)[0]
-        if stem in found:
-            raise DataError(f"{folder} has both {found[stem]} and {entry.name}: expected one file of each name")
-        found[stem] = entry.name
+        name = without_suffix(entry.name)
+        if name in found:
+            raise DataError(f"{folder} has both {found[name]} and {entry.name}: expected one file of each name")
+        found[name] = entry.name
     return found
 
 

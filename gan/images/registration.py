@@ -74,9 +74,20 @@ def register(input_image: Image.Image, target_image: Image.Image, *, zoom: float
 def overlay(
     input_image: Image.Image, target_image: Image.Image, found: Registration, size: int, scale: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The square that both images cover, about the input's centre, on one grid.
+    """Cut the square that both images cover, about the input's centre, and resample it to one grid.
 
     Each image is resampled once (Lanczos, which averages where it reduces).
+
+    Parameters
+    ----------
+    input_image, target_image : PIL image
+        Square, RGB.
+    found : Registration
+        From `register`.
+    size : int
+        Side of the input, px.
+    scale : int
+        Side of the target in units of `size`.
 
     Returns
     -------

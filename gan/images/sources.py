@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from common.errors import in_words
 from gan.data import DataError
 from gan.images.rejections import Refused
 
@@ -81,19 +82,50 @@ class Source:
     kind = "folder"
 
     def entries(self, *, skip: Path | None = None) -> list[Entry]:
-        """All files below the folder by name, hidden ones and those below `skip` left out."""
+        """List all files below the folder by name; hidden ones and those below `skip` are left out.
+
+        Parameters
+        ----------
+        skip : Path, optional
+            A folder below this one.
+
+        Returns
+        -------
+        list of Entry
+            In a fixed order.
+
+        Raises
+        ------
+        DataError
+            The source cannot be read (archives and arrays).
+        """
         return sorted(_walk(str(self.path), "", str(skip)))
 
     @contextlib.contextmanager
     def reader(self) -> Iterator[Read]:
-        """A function that reads one entry; raises `Refused` for what cannot be read."""
-        yield self._read_file
+        """Yield a function that reads one entry.
+
+        It returns the bytes of a file, an array (H, W, 3) or a `Pair`, and raises `Refused` for what cannot be read.
+        """
+        yield self.read_file
 
     def labels(self) -> dict[str, np.ndarray]:
         """Further columns that the source itself holds, one value per entry."""
         return {}
 
-    def _read_file(self, entry: Entry) -> bytes:
+    def read_file(self, entry: Entry) -> bytes:
+        """Return the content of one regular file of the folder.
+
+        Parameters
+        ----------
+        entry : Entry
+            Its name is relative to the folder.
+
+        Raises
+        ------
+        Refused
+            It cannot be read, is empty, too large, or no regular file.
+        """
         try:
             with open(f"{self.path}/{entry.name}", "rb", buffering=0, opener=_open_at_once) as stream:
                 status = os.fstat(stream.fileno())
@@ -181,8 +213,8 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     try:
         with archive.open(member) as stream:
             return stream.read(MAX_BYTES)  # zipfile never returns more than the header's file_size
-    except Exception as error:  # zipfile raises many kinds (zlib.error, NotImplementedError, EOFError, ...)
-        raise Refused("unreadable", " ".join(f"{type(error).__name__}: {error}".split())[:160]) from None
+    except Exception as error:  # noqa: BLE001 - zipfile raises many kinds (zlib.error, NotImplementedError, ...)
+        raise Refused("unreadable", in_words(error)) from None
 
 
 class _NpzArray:
@@ -229,8 +261,8 @@ class ArraySource(Source):
             def read(entry: Entry) -> np.ndarray:
                 try:
                     image = np.asarray(array[entry.place])
-                except Exception as error:
-                    raise Refused("unreadable", " ".join(f"{type(error).__name__}: {error}".split())[:160]) from None
+                except Exception as error:  # noqa: BLE001 - any error of a parser on bytes from outside
+                    raise Refused("unreadable", in_words(error)) from None
                 return np.moveaxis(image, 0, -1) if channels_first else image
 
             yield read
@@ -255,9 +287,8 @@ class ArraySource(Source):
                 channels_first = array.shape[-1] != 3
             except DataError:
                 raise
-            except Exception as error:  # any error of a parser on bytes from outside
-                words = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-                raise DataError(f"{self.path} cannot be read as an array file ({words})") from None
+            except Exception as error:  # noqa: BLE001 - any error of a parser on bytes from outside
+                raise DataError(f"{self.path} cannot be read as an array file ({in_words(error)})") from None
             yield array, channels_first, arrays
 
     def _arrays(self, stack: contextlib.ExitStack) -> dict[str, Any]:
@@ -309,12 +340,24 @@ class FileSource(Source):
         status = self.path.stat()
         return [Entry(self.path.name, f"{status.st_size}-{status.st_mtime_ns}")]
 
-    def _read_file(self, entry: Entry) -> bytes:
-        return Source(self.path.parent)._read_file(entry)
+    def read_file(self, entry: Entry) -> bytes:
+        """See `Source.read_file`."""
+        return Source(self.path.parent).read_file(entry)
 
 
 def open_source(path: str | os.PathLike[str], *, key: str | None = None) -> Source:
-    """The source at `path`: a folder (searched recursively), a zip archive, an array file, or one image or FITS file.
+    """Open a folder (searched recursively), a zip archive, an array file, or one image or FITS file as a source.
+
+    Parameters
+    ----------
+    path : path-like
+        Where images are.
+    key : str, optional
+        Name of the dataset in an HDF5 or npz file; default: the only one that holds images.
+
+    Returns
+    -------
+    Source
 
     Raises
     ------

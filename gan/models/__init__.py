@@ -2,58 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
-
 import torch
 
 from common.errors import require
 from gan.config import ModelConfig
 from gan.models import dcgan, stackgan
+from gan.models.family import Family
 from gan.models.layers import Network, initialise, parameter_count
 
 __all__ = ["FAMILIES", "Family", "Network", "build", "check", "parameter_count"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Family:
-    """How to make the two networks of one architecture, and what they eat.
-
-    Attributes
-    ----------
-    generator, discriminator : callable
-        `ModelConfig -> Network`.
-    generator_input : {"noise", "image"}
-        What the generator takes: `(N, latent_dim)` noise, or `(N, channels, S, S)` images in [0, 1]
-        of side `input_size(config)`.
-    input_size : callable or None
-        `ModelConfig -> int`, side of the generator's input images; None for noise.
-    check : callable or None
-        Raises `FieldError` for a config that this family cannot build.
-    """
-
-    generator: Callable[[ModelConfig], Network]
-    discriminator: Callable[[ModelConfig], Network]
-    generator_input: Literal["noise", "image"] = "noise"
-    input_size: Callable[[ModelConfig], int] | None = None
-    check: Callable[[ModelConfig], None] | None = None
-
-
-FAMILIES: dict[str, Family] = {
-    "dcgan": Family(generator=dcgan.generator, discriminator=dcgan.discriminator),
-    "stackgan": Family(
-        generator=stackgan.generator,
-        discriminator=stackgan.discriminator,
-        generator_input="image",
-        input_size=stackgan.input_size,
-        check=stackgan.check,
-    ),
-}
+FAMILIES: dict[str, Family] = {"dcgan": dcgan.FAMILY, "stackgan": stackgan.FAMILY}
+"""By the name that `ModelConfig.family` gives; a new family is a module with a `FAMILY`, and its entry here."""
 
 
 def check(config: ModelConfig) -> Family:
-    """The family of `config`, once it is known that it can be built; cheap, builds nothing.
+    """Return the family of a config, once it is known that it can be built; cheap, builds nothing.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        What is to be built.
+
+    Returns
+    -------
+    Family
 
     Raises
     ------

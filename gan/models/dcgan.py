@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from gan.config import ModelConfig
+from gan.models.family import Family
 from gan.models.layers import Network, SpatialDropout, norm
 from gan.models.strided import DoublingConv2d, HalvingConv2d
 
@@ -17,18 +18,18 @@ BASE = 4  # side of the smallest feature map, and kernel of the layers between i
 
 
 def layer_count(image_size: int) -> int:
-    """Number of convolutions of either network: 5 for 64 px, 6 for 128 px."""
+    """Return the number of convolutions of either network for a side in px: 5 for 64, 6 for 128."""
     return image_size.bit_length() - 2
 
 
 def generator_channels(config: ModelConfig) -> list[int]:
-    """Channels out of each generator layer: `width` doubles away from the image (1024, 512, 256, 128, 3)."""
+    """Return the channels out of each generator layer: `width` doubles away from the image (1024, 512, 256, 128, 3)."""
     hidden = layer_count(config.image_size) - 1
     return [config.width << i for i in reversed(range(hidden))] + [config.channels]
 
 
 def discriminator_channels(config: ModelConfig) -> list[int]:
-    """Channels out of each discriminator layer: `discriminator_width` doubles away from the image, then one logit."""
+    """Return the channels out of each discriminator layer: its width doubles away from the image, then one logit."""
     hidden = layer_count(config.image_size) - 1
     return [config.effective_discriminator_width << i for i in range(hidden)] + [1]
 
@@ -155,3 +156,6 @@ def discriminator(config: ModelConfig) -> ConvDiscriminator:
         batch_norm=config.batch_norm,
         first_padding=padding + 2 if config.image_size == 128 else None,
     )
+
+
+FAMILY = Family(generator=generator, discriminator=discriminator)

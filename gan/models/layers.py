@@ -67,7 +67,15 @@ class Network(nn.Module):
             slot.p = p if any(slot is one for one in active) else 0.0
 
     def set_dropout_stream(self, generator: torch.Generator | None, *, rank: int = 0, size: int = 1) -> None:
-        """Draw every mask from `generator`, as worker `rank` of `size`."""
+        """Draw every mask from one stream, as one worker of several.
+
+        Parameters
+        ----------
+        generator : torch.Generator or None
+            On the device of the network; None: torch's global one.
+        rank, size : int
+            Number of this worker, from 0, and of all: together they drop what one alone would.
+        """
         for slot in self.dropout_slots():
             slot.generator, slot.share = generator, (rank, size)
 
@@ -80,8 +88,15 @@ def norm(channels: int, batch_norm: bool) -> nn.Module:
 def initialise(network: nn.Module, generator: torch.Generator | None = None) -> None:
     """Draw the weights: convolutions N(0, 0.02) (F&M Table 1), batch norms N(1, 0.02) with zero shift.
 
-    Deviations
+    Parameters
     ----------
+    network : Module
+        Its weights are replaced.
+    generator : torch.Generator or None
+        The stream they are drawn from; None: torch's global one.
+
+    Notes
+    -----
     The paper gives N(0, 0.02) without saying for which weights; a batch norm scale around 0 would
     silence the network, so it is drawn around 1 as in Radford et al. (2015).
     """
@@ -94,5 +109,5 @@ def initialise(network: nn.Module, generator: torch.Generator | None = None) -> 
 
 
 def parameter_count(network: nn.Module) -> int:
-    """Number of trainable numbers in `network`."""
+    """Return the number of trainable numbers in a network."""
     return sum(parameter.numel() for parameter in network.parameters())

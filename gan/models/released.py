@@ -17,11 +17,20 @@ class LayoutError(ValueError):
 
 
 def config_of(weights: Mapping[str, Tensor]) -> ModelConfig:
-    """The config of the generator that `weights` belong to.
+    """Return the config of the generator that weights belong to.
 
     Recognised are the layouts of the authors' `dcgan_G.pth` (convolutions `main.0, 2, 6, ...`), at any size and width,
     and of their `stackgan_G.pth` (`preprocessing.0`, `residual.0`, ...), at any width. The latter's weights do not
     tell the side, taken to be 128 px, nor the place of the long skip, taken to be that of the released code.
+
+    Parameters
+    ----------
+    weights : mapping of str to Tensor
+        A state dict.
+
+    Returns
+    -------
+    ModelConfig
 
     Raises
     ------

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from common.errors import require
 from gan.config import ModelConfig
 from gan.models.dcgan import ConvDiscriminator, layer_count
+from gan.models.family import Family
 from gan.models.layers import Network, SpatialDropout, norm
 from gan.models.strided import HalvingConv2d
 
@@ -20,12 +21,12 @@ BLOCKS = 6
 
 
 def input_size(config: ModelConfig) -> int:
-    """Side of the images that the generator takes: half of what it returns."""
+    """Return the side, px, of the images that the generator takes: half of what it returns."""
     return config.image_size // 2
 
 
 def check(config: ModelConfig) -> None:
-    """Refuse images that are too small to halve twice and still hold a galaxy."""
+    """Raise `FieldError` for images that are too small to halve twice and still hold a galaxy."""
     require(config.image_size >= 32, "image_size", config.image_size, "a power of two from 32 to 512 for stackgan")
 
 
@@ -129,3 +130,8 @@ def discriminator(config: ModelConfig) -> ConvDiscriminator:
         kernel_size=config.kernel_size,
         batch_norm=config.batch_norm,
     )
+
+
+FAMILY = Family(
+    generator=generator, discriminator=discriminator, generator_input="image", input_size=input_size, check=check
+)

@@ -7,12 +7,13 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from common.names import without_suffix
 from gan.data import MANIFEST, WORK, DataError, Kind, read_manifest
 from gan.images.sources import Entry, Source
 from gan.preparation.makers import Maker
@@ -25,7 +26,29 @@ LEDGER = "files.parquet"  # one row per file of the source: what became of it
 
 
 def choose(entries: list[Entry], store: Store) -> tuple[pd.DataFrame, pd.DataFrame, list[Done]]:
-    """Index, ledger and the images kept, in order of the entries: the first of duplicates is the one that stays."""
+    """Decide which images are in the set: the first of duplicates is the one that stays.
+
+    Parameters
+    ----------
+    entries : list of Entry
+        Of the source, in order.
+    store : Store
+        What became of them.
+
+    Returns
+    -------
+    index : DataFrame
+        One row per image of the set.
+    ledger : DataFrame
+        One row per entry, with its row in the set or -1, and why it was refused.
+    kept : list of Done
+        The images of the set, in order.
+
+    Raises
+    ------
+    DataError
+        An entry is not in the store.
+    """
     import pandas as pd
 
     by_bytes: dict[str, str] = {}
@@ -58,7 +81,7 @@ def choose(entries: list[Entry], store: Store) -> tuple[pd.DataFrame, pd.DataFra
 
 def _ids(names: list[str]) -> list[str]:
     """Stems where they are unique, else names without suffix, else names."""
-    bare = [os.path.splitext(name)[0] for name in names]
+    bare = [without_suffix(name) for name in names]
     for ids in ([name.rpartition("/")[2] for name in bare], bare):
         if len(set(ids)) == len(ids):
             return ids
@@ -68,7 +91,30 @@ def _ids(names: list[str]) -> list[str]:
 def labelled(
     index: pd.DataFrame, source: Source, used: np.ndarray, table: Path | None, table_key: str | None
 ) -> tuple[pd.DataFrame, dict[str, Any] | None]:
-    """The index with the labels that the source itself holds (for entries `used`) and those of the table."""
+    """Add the labels that the source itself holds, and those of a table.
+
+    Parameters
+    ----------
+    index : DataFrame
+        From `choose`.
+    source : Source
+        Of the images.
+    used : ndarray, bool
+        Which of its entries are in the index.
+    table, table_key
+        As `gan.preparation.run.prepare`.
+
+    Returns
+    -------
+    index : DataFrame
+    about : dict or None
+        How the table was joined (`gan.images.labels.join_table`).
+
+    Raises
+    ------
+    DataError
+        The table does not fit.
+    """
     from gan.images.labels import join_table, read_table
 
     for name, values in source.labels().items():
@@ -83,6 +129,22 @@ def write_arrays(folder: Path, kept: list[Done], store: Store, maker: Maker) -> 
     """Write one .npy per array into `folder` and describe them as a manifest does.
 
     Where the rows of the store are the images kept, in order, its files become the arrays and no pixel is copied.
+
+    Parameters
+    ----------
+    folder : Path
+        On the file system of the store.
+    kept : list of Done
+        From `choose`.
+    store : Store
+        Where the pixels are.
+    maker : Maker
+        What made them.
+
+    Returns
+    -------
+    dict
+        A part of the manifest.
     """
     arrays, hashes = {}, {}
     last = store.get_pixels()
@@ -97,7 +159,7 @@ def write_arrays(folder: Path, kept: list[Done], store: Store, maker: Maker) -> 
             with rows.open("r+b") as stream:
                 stream.write(header.getvalue())
                 stream.truncate(HEADER + int(np.prod(shape)))
-            os.replace(rows, path)
+            _move([rows], folder)
         else:
             with path.open("wb") as stream:
                 stream.write(header.getvalue())
@@ -111,9 +173,13 @@ def write_arrays(folder: Path, kept: list[Done], store: Store, maker: Maker) -> 
 def reclaim(folder: Path, rows: Path) -> None:
     """Undo what an interrupted `write_arrays` moved from `rows` to `folder`."""
     if folder.is_dir():
-        for path in folder.glob("*.npy"):
-            if not (rows / path.name).exists():
-                os.replace(path, rows / path.name)
+        _move([path for path in folder.glob("*.npy") if not (rows / path.name).exists()], rows)
+
+
+def _move(paths: Iterable[Path], folder: Path) -> None:
+    """Move files of one file system into `folder`, in order; a file of the same name is replaced."""
+    for path in paths:
+        os.replace(path, folder / path.name)
 
 
 def _runs(kept: list[Done]) -> Iterator[tuple[list[Any], int, int]]:
@@ -127,20 +193,28 @@ def _runs(kept: list[Done]) -> Iterator[tuple[list[Any], int, int]]:
 
 
 def refusals(ledger: pd.DataFrame) -> dict[str, Any]:
-    """The part of a manifest that lists what was refused and why."""
+    """Return the part of a manifest that lists what was refused and why, from the ledger of `choose`."""
     bad = ledger[ledger["reason"] != ""]
     listed = [{"file": r.name, "reason": r.reason, "detail": r.detail} for r in bad.itertuples(index=False)]
     return {"refused": listed, "refused_counts": dict(Counter(entry["reason"] for entry in listed).most_common())}
 
 
 def publish(out: Path, kind: Kind) -> None:
-    """Move the files of a finished new set into place, the manifest last; also after an interruption of just that."""
+    """Move the files of a finished new set into place, the manifest last; nothing happens where none is ready.
+
+    Called again after an interruption of just that, it moves the rest.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the set.
+    kind : Kind
+        Of the set.
+    """
     ready = out / WORK / "publish"
     if not ready.is_dir():
         return
-    names = sorted((path.name for path in ready.iterdir()), key=lambda name: (name == MANIFEST, name))
-    for name in names:
-        os.replace(ready / name, out / name)
+    _move(sorted(ready.iterdir(), key=lambda path: (path.name == MANIFEST, path.name)), out)
     names = read_manifest(out, kind)["arrays"]
     for path in out.glob("*.npy"):
         if path.stem not in names:

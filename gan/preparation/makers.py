@@ -62,7 +62,24 @@ class Maker:
         return {str(size): size for size in self.settings.sizes}
 
     def make(self, content: Content, entry: Entry) -> Made:
-        """The row of one entry; raises `Refused` for what cannot be used."""
+        """Turn the content of one entry into its row of each array.
+
+        Parameters
+        ----------
+        content : bytes, ndarray or Pair
+            From the reader of a source.
+        entry : Entry
+            Whose content it is.
+
+        Returns
+        -------
+        Made
+
+        Raises
+        ------
+        Refused
+            With the reason, for anything that cannot be used.
+        """
         decoded = decode(content, self.settings)  # type: ignore[arg-type]
         return Made(decoded.pixels, decoded.width, decoded.height, decoded.bad_pixels)
 
@@ -71,5 +88,17 @@ class Maker:
         return self.settings.as_dict()
 
     def describe(self, arrays: Mapping[str, np.ndarray], hashes: Mapping[str, Any]) -> dict[str, Any]:
-        """The part of the manifest that describes the arrays."""
+        """Return the part of the manifest that describes the arrays.
+
+        Parameters
+        ----------
+        arrays : mapping of str to ndarray
+            By the names of `layout`.
+        hashes : mapping of str to list of bytes
+            `gan.data.image_hash` of every image.
+
+        Returns
+        -------
+        dict
+        """
         return {"format": self.kind.format, "version": self.kind.version, **describe_arrays(arrays, hashes)}

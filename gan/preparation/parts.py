@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from common.atomic import write_json
 from gan.data import image_hash
 from gan.images.sources import Entry
 
@@ -69,7 +70,24 @@ def rows_file(folder: Path, name: str) -> Path:
 
 
 def write_part(folder: Path, task: Task, results: list[Result], pixels: Mapping[str, np.ndarray]) -> None:
-    """Write the results of a task: its images, (k, size, size, 3) uint8 for each array, to its first k rows."""
+    """Write the results of a task: pixels first, then the part that says which image is in which row.
+
+    Parameters
+    ----------
+    folder : Path
+        Where parts and rows are.
+    task : Task
+        What was done.
+    results : list of Result
+        One for each of its entries.
+    pixels : mapping of str to ndarray
+        For each array its images, (k, size, size, 3) uint8; they are written to the first k rows of the task.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written to.
+    """
     for array_name, array in pixels.items():
         size = array.shape[1]
         descriptor = os.open(rows_file(folder, array_name), os.O_WRONLY | os.O_CREAT, 0o644)
@@ -82,12 +100,7 @@ def write_part(folder: Path, task: Task, results: list[Result], pixels: Mapping[
             os.close(descriptor)
     content = {"format": FORMAT, "row": task.row, "length": len(task.entries), "results": [vars(r) for r in results]}
     name = hashlib.sha256("\n".join(f"{r.name}\t{r.stamp}" for r in results).encode("utf-8", "replace")).hexdigest()
-    temporary = folder / f"{name[:32]}.{os.getpid()}"
-    try:
-        temporary.write_text(json.dumps(content))
-        os.replace(temporary, folder / f"{name[:32]}.part")
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_json(folder / f"{name[:32]}.part", content, indent=None, ascii_only=True)
 
 
 def open_rows(folder: Path, name: str, size: int) -> np.ndarray:
@@ -149,7 +162,12 @@ class Store:
     def read_parts(self, *, verify: bool = False) -> None:
         """Take in the parts of the folder that are new to this store.
 
-        With `verify`, pixels are compared with their hashes. A part that is damaged is deleted: it is done again.
+        A part that is damaged is deleted: it is done again.
+
+        Parameters
+        ----------
+        verify : bool
+            Compare pixels with their hashes.
         """
         pixels = self._pixels = [open_rows(self.folder, name, size) for name, size in self.layout.items()]
         for path in sorted(self.folder.glob("*.part")):
@@ -173,7 +191,17 @@ class Store:
                 path.unlink()
 
     def add(self, results: list[Result], pixels: list[np.ndarray], row: int = 0) -> None:
-        """Take in results whose images are the rows of `pixels` from `row` on, in order."""
+        """Take in results whose images are rows of arrays, in order.
+
+        Parameters
+        ----------
+        results : list of Result
+            The refused ones have no row.
+        pixels : list of ndarray
+            (n, size, size, 3) uint8 for each array.
+        row : int
+            Of the first image.
+        """
         for result in results:
             self._done[result.name, result.stamp] = Done(result, pixels, row)
             row += not result.reason

@@ -17,16 +17,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from common.atomic import write_json
 from common.processors import available_cpus
 from gan.data import INDEX, MANIFEST, WORK, DataError
-from gan.datasets.writer import software_versions, write_json
+from gan.datasets.writer import software_versions
 from gan.images.decode_settings import DecodeSettings
 from gan.images.sources import Entry, Source
 from gan.preparation.assemble import LEDGER, choose, labelled, publish, reclaim, refusals, write_arrays
 from gan.preparation.makers import Maker
 from gan.preparation.parts import Result, Store, Task
 from gan.preparation.request import Request
-from gan.preparation.workers import Crew, Job
+from gan.preparation.workers import Job, run_tasks
 
 LOCK_PATIENCE = 5.0  # seconds
 PART_BYTES = 16 * 1024 * 1024
@@ -179,9 +180,9 @@ def _prepare(request: Request, jobs: int, progress: Progress, time_limit: float)
     missing = store.missing(request.entries)
     if missing:
         done, total = len(request.entries) - len(missing), len(request.entries)
-        crew = Crew(Job(request.source, request.maker, store.folder, time_limit), min(jobs, len(missing)))
+        job = Job(request.source, request.maker, store.folder, time_limit)
         tasks = _tasks(missing, tuple(request.maker.layout.values()), jobs, store.next_row)
-        crew.run(tasks, lambda count, refused: progress(done + count, total, refused))
+        run_tasks(job, tasks, min(jobs, len(missing)), lambda count, refused: progress(done + count, total, refused))
         store.read_parts()
     manifest = _assemble(request, store)
     summary = _summary(request.out, manifest, "made" if request.before is None else "updated")
@@ -218,8 +219,8 @@ def _assemble(request: Request, store: Store) -> dict[str, Any]:
     }
     index.to_parquet(new / INDEX, index=False)
     ledger.to_parquet(new / LEDGER, index=False)
-    write_json(new / MANIFEST, manifest)
-    os.replace(new, request.out / WORK / "publish")
+    write_json(new / MANIFEST, manifest, ascii_only=True)
+    new.rename(request.out / WORK / "publish")
     publish(request.out, request.maker.kind)
     return manifest
 
@@ -242,7 +243,7 @@ def _open_plan(request: Request) -> None:
     reclaim(work / "new", work / "parts")
     shutil.rmtree(work / "new", ignore_errors=True)
     (work / "new").mkdir()
-    write_json(work / "plan.json", request.plan)
+    write_json(work / "plan.json", request.plan, ascii_only=True)
 
 
 def _take_in(store: Store, request: Request) -> list[str]:
@@ -259,19 +260,9 @@ def _take_in(store: Store, request: Request) -> list[str]:
         return [f"the set was damaged ({error}): all of it was made again"]
     usable = ledger[~ledger["reason"].str.startswith("duplicate")].sort_values("row", kind="stable")
     results = [
-        Result(
-            r.name,
-            r.stamp,
-            r.reason,
-            r.detail,
-            r.sha256,
-            r.hashes.split(),
-            r.width,
-            r.height,
-            r.bad_pixels,
-            getattr(r, "about", ""),
-        )
+        Result(*plain, r.hashes.split(), r.width, r.height, r.bad_pixels, getattr(r, "about", ""))
         for r in usable.itertuples(index=False)
+        for plain in [(r.name, r.stamp, r.reason, r.detail, r.sha256)]
     ]
     store.add(results, [standing.array(name) for name in request.maker.layout])
     before = dict(zip(ledger["name"], ledger["stamp"], strict=True))

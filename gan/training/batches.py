@@ -28,14 +28,20 @@ def by_side(images: Images) -> dict[int, np.ndarray]:
     images : ndarray, (n, S, S, C) uint8, or mapping of S to such arrays
         One size, or paired sizes of the same n galaxies in the same order.
 
+    Returns
+    -------
+    dict of int to ndarray
+        The arrays by S.
+
     Raises
     ------
     ValueError
-        A shape or dtype is not that, or the sizes do not pair.
+        There are no images, a shape or dtype is not that, or the sizes do not pair.
     """
     arrays = dict(images) if isinstance(images, Mapping) else {images.shape[1] if images.ndim == 4 else 0: images}
+    require(len(arrays) > 0, "images", "none", "one array or more")
     for side, array in arrays.items():
-        if array.dtype != np.uint8 or array.ndim != 4 or array.shape[1:3] != (side, side):
+        if array.dtype != np.uint8 or array.ndim != 4 or array.shape[1:3] != (side, side) or 0 in array.shape:
             raise ValueError(f"training images have shape {array.shape} {array.dtype}: expected (n, S, S, C) uint8")
     if len({len(array) for array in arrays.values()}) > 1:
         counts = ", ".join(f"{len(array)} of {side} px" for side, array in arrays.items())
@@ -44,7 +50,15 @@ def by_side(images: Images) -> dict[int, np.ndarray]:
 
 
 def fits(images: Mapping[Key, np.ndarray], device: torch.device) -> bool:
-    """Whether the images may live on `device`: on a GPU they may take half of the memory that is free now."""
+    """Return whether images may live on a device: on a GPU they may take half of the memory that is free now.
+
+    Parameters
+    ----------
+    images : mapping of key to ndarray
+        uint8.
+    device : torch.device
+        False for all but GPUs.
+    """
     if device.type != "cuda":
         return False
     free, _ = torch.cuda.mem_get_info(device)
@@ -52,17 +66,47 @@ def fits(images: Mapping[Key, np.ndarray], device: torch.device) -> bool:
 
 
 def to_signed(images: Tensor) -> Tensor:
-    """uint8 `(N, S, S, C)` -> float32 `(N, C, S, S)` in [-1, 1], channels last in memory."""
+    """Turn 8-bit images into numbers in [-1, 1].
+
+    Parameters
+    ----------
+    images : Tensor, (N, S, S, C) uint8
+        On any device.
+
+    Returns
+    -------
+    Tensor, (N, C, S, S) float32
+        Channels last in memory.
+    """
     return images.permute(0, 3, 1, 2).float().mul_(2.0 / 255.0).sub_(1.0)
 
 
 def to_unit(images: Tensor) -> Tensor:
-    """uint8 `(N, S, S, C)` -> float32 `(N, C, S, S)` in [0, 1], channels last in memory."""
+    """Turn 8-bit images into numbers in [0, 1].
+
+    Parameters
+    ----------
+    images : Tensor, (N, S, S, C) uint8
+        On any device.
+
+    Returns
+    -------
+    Tensor, (N, C, S, S) float32
+        Channels last in memory.
+    """
     return images.permute(0, 3, 1, 2).float().mul_(1.0 / 255.0)
 
 
 def flip(images: Tensor, horizontally: Tensor, vertically: Tensor) -> Tensor:
-    """Mirror the images `(N, S, S, C)` for which the boolean `(N,)` says so, left-right and then up-down."""
+    """Mirror the images `(N, S, S, C)` for which the boolean `(N,)` says so, left-right and then up-down.
+
+    Raises
+    ------
+    FieldError
+        There is not one boolean for each image.
+    """
+    _one_each(images, horizontally, "horizontally")
+    _one_each(images, vertically, "vertically")
     if images.device.type == "cpu":
         images = images.clone()
         for mirrored, axis in ((horizontally, 2), (vertically, 1)):
@@ -74,8 +118,20 @@ def flip(images: Tensor, horizontally: Tensor, vertically: Tensor) -> Tensor:
 
 
 def transpose(images: Tensor, chosen: Tensor) -> Tensor:
-    """Swap rows and columns of the images `(N, S, S, C)` for which the boolean `(N,)` says so."""
+    """Swap rows and columns of the images `(N, S, S, C)` for which the boolean `(N,)` says so.
+
+    Raises
+    ------
+    FieldError
+        There is not one boolean for each image.
+    """
+    _one_each(images, chosen, "chosen")
     return torch.where(chosen.view(-1, 1, 1, 1), images.transpose(1, 2), images)
+
+
+def _one_each(images: Tensor, chosen: Tensor, name: str) -> None:
+    if chosen.shape != images.shape[:1] or chosen.dtype is not torch.bool:
+        raise FieldError(name, f"{tuple(chosen.shape)} {chosen.dtype}", f"({len(images)},) torch.bool")
 
 
 class Batches(Generic[Key]):
@@ -99,6 +155,14 @@ class Batches(Generic[Key]):
         Swap rows and columns with probability 0.5 as well: with `flips`, all eight orientations are equally likely.
     order, flip_stream : torch.Generator
         CPU streams of the order and of the orientations.
+    rank, size : int
+        Number of this worker, from 0, and of all.
+
+    Raises
+    ------
+    FieldError
+        The arrays differ in number, the batch size is not from 1 to n or no multiple of `size`, or there is no worker
+        `rank`.
     """
 
     def __init__(
@@ -114,10 +178,14 @@ class Batches(Generic[Key]):
         rank: int = 0,
         size: int = 1,
     ):
-        self.n = len(next(iter(images.values())))
-        require(batch_size <= self.n, "batch_size", batch_size, f"at most the number of training images, {self.n}")
-        if batch_size % size or batch_size // size < 1:
-            raise FieldError("batch_size", batch_size, f"a multiple of the number of workers, {size}")
+        counts = {len(array) for array in images.values()}
+        require(len(counts) == 1, "images", sorted(counts), "arrays of one number of images")
+        (self.n,) = counts
+        require(size >= 1 and 0 <= rank < size, "rank", rank, f"from 0 to below the number of workers, {size}")
+        require(
+            1 <= batch_size <= self.n, "batch_size", batch_size, f"1 to at most the number of training images, {self.n}"
+        )
+        require(batch_size % size == 0, "batch_size", batch_size, f"a multiple of the number of workers, {size}")
         self.batch_size, self.device, self.flips, self.turns = batch_size, device, flips, turns
         self._order, self._flip_stream, self._rank, self._size = order, flip_stream, rank, size
         self.resident = fits(images, device)
@@ -148,7 +216,8 @@ class Batches(Generic[Key]):
             }
 
     def first(self, key: Key, n: int) -> Tensor:
-        """The first `n` images of array `key`, as they are: `(n, S, S, C)` uint8 on the device."""
+        """Return the first `n` images of array `key`, or all: `(n, S, S, C)` uint8 on the device, as they are."""
+        require(n >= 1, "n", n, "1 or more images")
         return torch.from_numpy(np.array(self._arrays[key][:n])).to(self.device)
 
     def _take(self, key: Key, rows: Tensor, mirrored: Tensor, turned: Tensor | None) -> Tensor:

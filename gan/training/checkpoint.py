@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from common.atomic import atomic_path
-from common.errors import FieldError
+from common.errors import FieldError, first_line
 from gan.config import ModelConfig, model_from_dict, train_from_dict
 from gan.models import Network, build, check
 from gan.models.released import LayoutError, config_of
@@ -39,27 +39,61 @@ class Resumable(Protocol):
 
 
 def save(trainer: Resumable, path: str | os.PathLike[str]) -> None:
-    """Write `trainer.state_dict()` with its checksum; the file appears under its name when it is complete.
+    """Write the state of a trainer with its checksum; the file appears under its name when it is complete.
 
     With several workers only rank 0 writes; the others return at once.
+
+    Parameters
+    ----------
+    trainer : Resumable
+        Such as `gan.training.trainer.Trainer`.
+    path : path-like
+        The file; an old one is replaced.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; an old one stays.
     """
     if trainer.world is None or trainer.world.rank == 0:
         write(trainer.state_dict(), path)
 
 
 def write(state: dict[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write a state, tensors and plain values only, with its checksum; it appears under its name when complete."""
+    """Write a state with its checksum; the file appears under its name when it is complete.
+
+    Parameters
+    ----------
+    state : dict
+        Tensors and plain values only.
+    path : path-like
+        The file.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; an old one stays.
+    """
     with atomic_path(path, sync=True) as partial, open(partial, "wb") as file:
         torch.save({"format": FORMAT, "sha256": checksum(state), "state": state}, file)
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The state in a checkpoint, verified, on the CPU.
+    """Return the state in a checkpoint, verified, on the CPU.
+
+    Parameters
+    ----------
+    path : path-like
+        A file that `write` made.
+
+    Returns
+    -------
+    dict
 
     Raises
     ------
     CheckpointError
-        There is no such file, it is damaged or truncated, or it is something else.
+        There is no such file, it is damaged or cut short, or it is something else.
     """
     content = _open(path)
     if content.get("format") != FORMAT or not {"sha256", "state"} <= set(content):
@@ -72,6 +106,13 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def load(trainer: Resumable, path: str | os.PathLike[str]) -> None:
     """Continue `trainer` from a checkpoint of the same model, average and images.
+
+    Parameters
+    ----------
+    trainer : Resumable
+        Its state is replaced.
+    path : path-like
+        The checkpoint.
 
     Raises
     ------
@@ -91,7 +132,26 @@ def resume(
     world: World | None = None,
     threads: int | None = None,
 ) -> Trainer:
-    """A trainer as it was when `path` was saved, with the configs that are in the file."""
+    """Return a trainer as it was when `path` was saved, with the configs that are in the file.
+
+    Parameters
+    ----------
+    path : path-like
+        A checkpoint of a `Trainer`.
+    images : ndarray or mapping of int to ndarray
+        What it was trained on.
+    device, world, threads
+        As `Trainer`.
+
+    Returns
+    -------
+    Trainer
+
+    Raises
+    ------
+    CheckpointError
+        As `read`, or the file is of another kind of training or number of images.
+    """
     state = read(path)
     with expected_content(path):
         model, train = model_from_dict(state["model"]), train_from_dict(state["train"])
@@ -125,7 +185,7 @@ def load_enlarger(path: str | os.PathLike[str]) -> tuple[Network, ModelConfig]:
 
 
 def checksum(state: Any) -> str:
-    """SHA-256 of every key, value, shape and dtype in `state`, in order."""
+    """Return the SHA-256, hexadecimal, of every key, value, shape and dtype in nested dicts and lists, in order."""
     digest = hashlib.sha256()
     for part in _parts(state):
         digest.update(part)
@@ -135,7 +195,7 @@ def checksum(state: Any) -> str:
 def _checksum_or_none(state: Any) -> str | None:
     try:
         return checksum(state)
-    except Exception:  # tensors of kinds that no trainer has
+    except Exception:  # noqa: BLE001 - tensors of kinds that no trainer has
         return None
 
 
@@ -170,8 +230,10 @@ def _open(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise CheckpointError(f"{path}: may not be read (permission denied)") from None
     except pickle.UnpicklingError:
         raise CheckpointError(f"{path}: not a PyTorch file, or one that holds more than weights (refused)") from None
-    except Exception as error:  # whatever the parsers of zip and pickle make of bytes from outside
-        raise CheckpointError(f"{path}: damaged, truncated, or not a PyTorch file ({_first_line(error)})") from None
+    except Exception as error:  # noqa: BLE001 - whatever zip and pickle make of bytes from outside
+        raise CheckpointError(
+            f"{path}: damaged, truncated, or not a PyTorch file ({first_line(error, most=120)})"
+        ) from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, expected a checkpoint or a state dict")
     return content
@@ -191,14 +253,10 @@ def expected_content(path: str | os.PathLike[str]) -> Iterator[None]:
     except CheckpointError:
         raise
     except (FieldError, LayoutError) as error:
-        raise CheckpointError(f"{path}: {_first_line(error, 1000)}") from None
+        raise CheckpointError(f"{path}: {first_line(error, most=1000)}") from None
     except (LookupError, TypeError, ValueError, RuntimeError, AttributeError, OverflowError) as error:
-        what = f"{type(error).__name__}: {_first_line(error)}"
+        what = f"{type(error).__name__}: {first_line(error, most=120)}"
         raise CheckpointError(f"{path}: not the content of a checkpoint of this version ({what})") from None
-
-
-def _first_line(error: BaseException, most: int = 120) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:most]
 
 
 def _shown(value: Any) -> str:
@@ -241,7 +299,16 @@ def check_fit(config: ModelConfig, weights: dict[str, torch.Tensor], path: str |
 
 
 def fill(network: nn.Module, weights: dict[str, torch.Tensor], path: str | os.PathLike[str]) -> None:
-    """Load weights whose `num_batches_tracked` may be missing (they were saved by an old PyTorch).
+    """Load weights into a network; `num_batches_tracked` may be missing (they were saved by an old PyTorch).
+
+    Parameters
+    ----------
+    network : Module
+        Its weights are replaced.
+    weights : dict of str to Tensor
+        A state dict.
+    path : path-like
+        Where they are from, for messages.
 
     Raises
     ------
@@ -255,7 +322,20 @@ def fill(network: nn.Module, weights: dict[str, torch.Tensor], path: str | os.Pa
 
 
 def compare(own: dict[str, torch.Tensor], weights: dict[str, torch.Tensor], path: str | os.PathLike[str]) -> None:
-    """Raise `CheckpointError` unless the names and shapes of `weights` are those of a network's `own`."""
+    """Check that names and shapes of weights are those of a network.
+
+    Parameters
+    ----------
+    own, weights : dict of str to Tensor
+        State dicts of the network and of the file.
+    path : path-like
+        Where the weights are from, for messages.
+
+    Raises
+    ------
+    CheckpointError
+        They are not; the first dozen of differences are said.
+    """
     counters = {key for key in own if key.endswith("num_batches_tracked")}
     problems = [f"{key} is missing" for key in own if key not in weights and key not in counters]
     problems += [f"{_shown(key)} is unknown" for key in weights if key not in own]

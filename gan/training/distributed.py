@@ -26,12 +26,18 @@ class World:
     size: int
 
     def share(self, total: int) -> slice:
-        """This worker's part of a global batch of `total` images."""
+        """Return this worker's part of a global batch of `total` images, a multiple of the number of workers."""
         part = total // self.size
         return slice(self.rank * part, (self.rank + 1) * part)
 
     def mean_in_place(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by its mean over the workers, in one exchange."""
+        """Replace each tensor by its mean over the workers, in one exchange.
+
+        Parameters
+        ----------
+        tensors : sequence of Tensor
+            Of one dtype, on one device; the same shapes on every worker.
+        """
         if self.size == 1 or not tensors:
             return
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
@@ -41,7 +47,7 @@ class World:
             tensor.copy_(mean.view(tensor.shape))
 
     def mean(self, values: Tensor) -> Tensor:
-        """The mean of `values` over the workers, on the CPU."""
+        """Return the mean of `values` over the workers, on the CPU."""
         values = values.clone()
         self.mean_in_place([values])
         return values.cpu()

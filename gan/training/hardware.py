@@ -11,7 +11,16 @@ from gan.config import Precision
 
 
 def resolve_device(device: torch.device | str | None) -> torch.device:
-    """The device asked for; None: the first GPU when there is one, otherwise the CPU.
+    """Return the device asked for; None: the first GPU when there is one, otherwise the CPU.
+
+    Parameters
+    ----------
+    device : device, str or None
+        "cpu", "cuda" or "cuda:N".
+
+    Returns
+    -------
+    torch.device
 
     Raises
     ------
@@ -49,7 +58,19 @@ def computes_bfloat16(device: torch.device) -> bool:
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype:
-    """The arithmetic of forward and backward passes: `auto` is bfloat16 where the hardware computes with it."""
+    """Return the arithmetic of forward and backward passes: float32 or bfloat16.
+
+    Parameters
+    ----------
+    precision : {"auto", "float32", "bfloat16"}
+        `auto` is bfloat16 where the hardware computes with it.
+    device : torch.device
+        Where to compute.
+
+    Returns
+    -------
+    torch.dtype
+    """
     if precision == "auto":
         return torch.bfloat16 if computes_bfloat16(device) else torch.float32
     return torch.bfloat16 if precision == "bfloat16" else torch.float32

@@ -9,7 +9,15 @@ import torch
 
 
 def stream_seed(seed: int, name: str) -> int:
-    """A 63-bit seed of the stream `name`, independent of every other name's."""
+    """Return a 63-bit seed of the stream `name`, independent of every other name's.
+
+    Parameters
+    ----------
+    seed : int
+        Where all streams derive from, 0 or more.
+    name : str
+        Of the stream.
+    """
     words = np.random.SeedSequence([seed, zlib.crc32(name.encode())]).generate_state(1, np.uint64)
     return int(words[0]) >> 1
 

@@ -183,7 +183,8 @@ class Trainer:
     def _average_network(self) -> Network | None:
         if self.train_config.ema_decay is None:
             return None
-        average = self.family.generator(self.model).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        average = self.family.generator(self.model)
+        average.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         average.load_state_dict(self.generator.state_dict())
         return average.requires_grad_(False).eval()
 
@@ -272,7 +273,7 @@ class Trainer:
         optimiser.descend(self.optimizer_generator, loss_g, self.workers)
         self._steps_done += 1
         if self.average is not None:
-            self._follow(self.average)
+            optimiser.follow(self.average, self.generator, config.ema_decay or 0.0, self._steps_done)
         scores = real_logits.detach().float().sigmoid().mean(), fake_logits.detach().float().sigmoid().mean()
         return torch.stack([loss_d.detach(), loss_g.detach(), *scores, dual.detach()])
 
@@ -282,12 +283,6 @@ class Trainer:
     def _average_running_statistics(self) -> None:
         buffers = [b for net in (self.generator, self.discriminator) for b in net.buffers() if b.is_floating_point()]
         self.workers.mean_in_place(buffers)
-
-    def _follow(self, average: Network) -> None:
-        """Move the average towards the generator, faster in the first steps, so that it forgets the initial weights."""
-        decay = min(self.train_config.ema_decay or 0.0, (1 + self._steps_done) / (10 + self._steps_done))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(average.parameters()), list(self.generator.parameters()), 1.0 - decay)
 
     def _examples(self, seed: int, n: int) -> Tensor:
         """Inputs of the sampling generator that do not touch the streams of the training."""

@@ -7,54 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from common.errors import require
-from gan.enhance.config import CriticConfig, EnhanceTrainConfig, UNetConfig, critic_from_dict
+from eval.metrics import PAIRS
+from gan.enhance.config import CriticConfig, UNetConfig, critic_from_dict
 
 ENHANCERS = ("unet",)
-PROPERTIES = ("ellipticity", "position_angle", "flux", "semi_major_axis")
-
-Sense = Literal["smallest", "largest", "nearest 0"]
-SENSES: dict[str, Sense] = {
-    "psnr": "largest",
-    "ssim": "largest",
-    "gain": "largest",
-    **{f"gain/{name}": "largest" for name in PROPERTIES},
-    **{f"bias/{name}": "nearest 0" for name in PROPERTIES},
-    **{f"scatter/{name}": "smallest" for name in PROPERTIES},
-    "flux_bias": "nearest 0",
-    "flux_scatter": "smallest",
-    "spectrum": "smallest",
-    "sharpness": "nearest 0",
-    "completeness": "largest",
-    "contamination": "smallest",
-    "hallucinations": "smallest",
-    "misses": "smallest",
-    "failed/prediction": "smallest",
-}
-"""Names that `objective.metric` accepts, metrics of `eval.enhancement`, and which of their values are good."""
-
-WORST_COST = {
-    "psnr": 0.0,
-    "ssim": 1.0,
-    "gain": 1.0,
-    "completeness": 0.0,
-    "contamination": 1.0,
-    "failed/prediction": 1.0,
-}
-OTHERWISE_WORST = 1000.0
-"""Finite costs of a metric that could not be computed, or of a trial that diverged."""
-
-
-def cost(name: str, metrics: dict[str, float]) -> float:
-    """What a search minimises for a metric: its value, its absolute value, or its negative, as its sense is."""
-    if name not in metrics:
-        return WORST_COST.get(name.partition("/")[0], OTHERWISE_WORST)
-    value = metrics[name]
-    return {"smallest": value, "largest": -value, "nearest 0": abs(value)}[SENSES[name]]
-
-
-def shown_cost(name: str, value: float) -> float:
-    """The metric behind a cost, as a table shows it (of a bias, its size)."""
-    return -value if SENSES[name] == "largest" else value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,8 +88,8 @@ class EnhanceObjectiveConfig:
     Attributes
     ----------
     metric : str or tuple of str
-        One of `SENSES`, or a list of them (Pareto front, no early stopping). `largest` is better for psnr, ssim, gain
-        and completeness; the search minimises their negatives.
+        Registered in `eval.metrics`, or a list of them (Pareto front, no early stopping). Where the largest values are
+        good, the search minimises their negatives.
     samples : int
         Held-out pairs judged at each evaluation.
     every_epochs : int
@@ -155,7 +111,8 @@ class EnhanceObjectiveConfig:
 
     def __post_init__(self):
         for name in self.metrics:
-            require(name in SENSES, "metric", name, f"one of {', '.join(SENSES)}, or a list of them")
+            accepted = f"one of {', '.join(PAIRS.objectives)}, or a list of them"
+            require(name in PAIRS.objectives, "metric", name, accepted)
         once = 0 < len(self.metrics) == len(set(self.metrics))
         require(once, "metric", self.metric, "each metric once, at least one")
         require(8 <= self.samples <= 10**5, "samples", self.samples, "8 to 100,000")
@@ -168,11 +125,3 @@ class EnhanceObjectiveConfig:
     def metrics(self) -> tuple[str, ...]:
         """The metric or metrics, always as a tuple."""
         return (self.metric,) if isinstance(self.metric, str) else tuple(self.metric)
-
-
-SECTIONS: dict[str, type] = {
-    "data": PairDataConfig,
-    "model": EnhancerConfig,
-    "train": EnhanceTrainConfig,
-    "objective": EnhanceObjectiveConfig,
-}

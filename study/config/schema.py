@@ -72,13 +72,13 @@ def _plain(node: yaml.Node, file: str, path: str, lines: Lines, above: frozenset
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
-            key = _scalar(key_node, file, path)
-            if not isinstance(key, str):
-                raise ConfigError(file, line, path or "file", key, "keys are words", "is not a valid key")
-            if key == "<<":
+            if key_node.value == "<<":
                 raise ConfigError(
                     file, line, path or "file", None, "write the keys out", "merge keys are not supported"
                 )
+            key = _scalar(key_node, file, path)
+            if not isinstance(key, str):
+                raise ConfigError(file, line, path or "file", key, "keys are words", "is not a valid key")
             dotted = f"{path}.{key}" if path else key
             if key in values:
                 raise ConfigError(file, line, dotted, None, "keep one of the two", "is set twice")
@@ -98,7 +98,7 @@ def _scalar(node: yaml.Node, file: str, path: str) -> Any:
         value = constructor.construct_object(node)
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise ConfigError(
-            file, node.start_mark.line + 1, path, node.value, "write it plainly", str(error).splitlines()[0]
+            file, node.start_mark.line + 1, path or "file", node.value, "write it plainly", str(error).splitlines()[0]
         ) from None
     finally:
         constructor.dispose()

@@ -81,7 +81,7 @@ class Axis:
         if self.step is None:
             return ()
         count = math.floor((self.high - self.low) / self.step + 1e-9) + 1
-        return tuple(round(self.low + i * self.step, 12) for i in range(count))
+        return tuple(float(f"{self.low + i * self.step:.12g}") for i in range(count))
 
     def contains(self, value: Any) -> bool:
         """Whether a value from the file is one that this axis could take."""
@@ -184,6 +184,10 @@ def _ordered(axes: tuple[Axis, ...], where: Callable[[str], tuple[str, int | Non
             if condition.path not in known:
                 key = f"axes.{axis.name}.when.{condition.path}"
                 raise ConfigError(*where(key), key, None, nearest(condition.path, known), "is not an axis")
+            if condition.operator in ("below", "above") and not all(map(_comparable, _taken(axes, condition.path))):
+                key = f"axes.{axis.name}.when.{condition.path}"
+                hint = "use equals or one_of"
+                raise ConfigError(*where(key), key, None, hint, f"{condition.path} is not always a number")
     ordered: list[Axis] = []
     waiting = list(axes)
     while waiting:
@@ -195,6 +199,15 @@ def _ordered(axes: tuple[Axis, ...], where: Callable[[str], tuple[str, int | Non
         ordered += ready
         waiting = [axis for axis in waiting if axis not in ready]
     return tuple(ordered)
+
+
+def _taken(axes: tuple[Axis, ...], path: str) -> list[Any]:
+    """All values that the axes list for a path."""
+    return [point[path] for axis in axes for point in map(axis.as_point, axis.values) if path in point]
+
+
+def _comparable(value: Any) -> bool:
+    return value is None or isinstance(value, (int, float))
 
 
 _KINDS = ("int", "float", "choice", "points")

@@ -6,21 +6,35 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from common.errors import require
+from eval.metrics import GALAXIES
 
-SAMPLERS = ("tpe", "random", "grid", "qmc", "gp", "nsga2", "ablation")
-METRICS = {
-    "ks_mean": "ks_mean",
-    "ks_max": "ks_max",
-    "ellipticity": "ks/ellipticity",
-    "position_angle": "ks/position_angle",
-    "flux": "ks/flux",
-    "semi_major_axis": "ks/semi_major_axis",
-    "energy": "energy",
-    "spectrum": "spectrum",
-    "color_rg": "ks/color_rg",
-    "color_gb": "ks/color_gb",
+
+@dataclass(frozen=True, kw_only=True)
+class Sampler:
+    """What a study may ask of a sampler; `study.search.samplers` makes it.
+
+    Attributes
+    ----------
+    planned : bool
+        Whether all of its points are known before the search begins; its axes need levels then.
+    several_objectives : bool
+        Whether it can search for a Pareto front.
+    """
+
+    planned: bool = False
+    several_objectives: bool = True
+
+
+SAMPLERS = {
+    "tpe": Sampler(),
+    "random": Sampler(),
+    "grid": Sampler(planned=True),
+    "qmc": Sampler(),
+    "gp": Sampler(several_objectives=False),
+    "nsga2": Sampler(),
+    "ablation": Sampler(planned=True),
 }
-"""Names that `objective.metric` accepts, and the metric that each stands for."""
+"""By the name in `search.sampler`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +76,7 @@ class ObjectiveConfig:
     Attributes
     ----------
     metric : str or tuple of str
-        One of `METRICS`, or a list of them (Pareto front, no early stopping).
+        Registered in `eval.metrics`, or a list of them (Pareto front, no early stopping).
     samples : int
         Generated galaxies measured at each evaluation.
     every_epochs : int
@@ -88,8 +102,8 @@ class ObjectiveConfig:
 
     def __post_init__(self):
         for name in self.metrics:
-            accepted = f"one of {', '.join(METRICS)}, or a list of them"
-            require(name in METRICS, "metric", name, accepted)
+            accepted = f"one of {', '.join(GALAXIES.objectives)}, or a list of them"
+            require(name in GALAXIES.objectives, "metric", name, accepted)
         require(
             0 < len(self.metrics) == len(set(self.metrics)), "metric", self.metric, "each metric once, at least one"
         )
@@ -155,7 +169,7 @@ class SearchConfig:
         Early stopping.
     """
 
-    sampler: Literal["tpe", "random", "grid", "qmc", "gp", "nsga2", "ablation"] = "tpe"
+    sampler: str = "tpe"
     trials: int | None = None
     seed: int = 0
     baseline_first: bool = True
@@ -163,6 +177,7 @@ class SearchConfig:
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
 
     def __post_init__(self):
+        require(self.sampler in SAMPLERS, "sampler", self.sampler, f"one of {', '.join(SAMPLERS)}")
         require(self.trials is None or 1 <= self.trials <= 10**6, "trials", self.trials, "1 or more, or null")
         require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
         require(1 <= self.repeats <= 1000, "repeats", self.repeats, "1 or more")

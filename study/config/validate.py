@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from study.config.errors import ConfigError
 from study.config.schema import locate
-from study.config.search_space import Point, shown_point
+from study.config.search_space import Axis, Point, shown_point
+from study.config.sections import SAMPLERS
 
 if TYPE_CHECKING:
     from study.config.study import Study
@@ -20,13 +21,13 @@ def check_study(study: Study) -> None:
     for axis in study.axes:
         key = f"axes.{axis.name}"
         where = locate(study.lines, key, study.file)
-        for value in axis.values or (axis.low, axis.high):
+        for value in axis.values or (axis.low, axis.high, *_between(axis)):
             try:
                 _try_alone(study, axis.as_point(value))
             except ConfigError as error:
                 problem = f"{error.key} = {error.value!r} cannot be used"
                 raise ConfigError(*where, key, value, error.hint, problem) from None
-        if study.search.sampler in ("grid", "ablation") and not axis.levels():
+        if SAMPLERS[study.search.sampler].planned and not axis.levels():
             raise ConfigError(*where, key, None, "give it a step, or a choice", f"{study.search.sampler} needs levels")
     if study.search.sampler == "grid":
         _bound_grid(study)
@@ -45,9 +46,18 @@ def check_study(study: Study) -> None:
             hint,
             "nothing varies",
         )
-    if len(study.objective.metrics) > 1 and study.search.sampler == "gp":
-        hint = "expected tpe, nsga2, random, qmc or grid for several objectives"
-        raise ConfigError(*locate(study.lines, "search.sampler", study.file), "search.sampler", "gp", hint)
+    if len(study.objective.metrics) > 1 and not SAMPLERS[study.search.sampler].several_objectives:
+        able = [name for name, sampler in SAMPLERS.items() if sampler.several_objectives]
+        where = locate(study.lines, "search.sampler", study.file)
+        hint = f"expected one of {', '.join(able)} for several objectives"
+        raise ConfigError(*where, "search.sampler", study.search.sampler, hint)
+
+
+def _between(axis: Axis) -> tuple[float, ...]:
+    """A value of a `float` axis that is not whole, if it has any."""
+    if axis.kind != "float":
+        return ()
+    return axis.levels()[1:2] or (axis.low + (axis.high - axis.low) / math.sqrt(3),)
 
 
 def _try_alone(study: Study, point: Point) -> None:

@@ -13,14 +13,13 @@ import numpy as np
 
 from common.atomic import atomic_path, write_json
 from common.errors import InputError
-from common.names import stem
+from common.names import is_fits_name, stem
 from gan.enhance.apply.stretch import Stretch
 from gan.images.rejections import Refused
 from study.results.models import file_digest
 
 MANIFEST = "manifest.json"
 KEY = "ENHKEY"  # of a result: a FITS card, or a text of a PNG
-FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,13 +173,8 @@ def recorded_key(path: Path) -> str | None:
 
         with Image.open(path) as image:
             return image.info.get(KEY)
-    except Exception:  # anything may stand under that name
+    except Exception:  # noqa: BLE001 - anything may stand under that name
         return None
-
-
-def is_fits_name(name: str) -> bool:
-    """Whether a file is FITS by its name."""
-    return name.lower().endswith(FITS_SUFFIXES)
 
 
 def plan(source: Path, out: Path) -> dict[str, tuple[Path, Path]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from common.fits_images import FitsError, open_image
 from gan.enhance.apply.stretch import LinearStretch, LuptonStretch, Stretch
 from gan.images.rejections import Refused
 
@@ -121,22 +122,13 @@ def open_fits(path: Path, *, channels: int, bands: tuple[int, ...], stretch: Str
     Refused
         It cannot be read, or is no image of that many bands.
     """
-    from astropy.io import fits
-
     with contextlib.ExitStack() as stack, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            hdus = stack.enter_context(fits.open(path, memmap=True, lazy_load_hdus=True))
-            hdu = next((h for h in hdus if h.is_image and len(h.shape) > 0), None)
-            if hdu is None:
-                raise Refused("wrong-shape", "a FITS file without an image")
-            planes, header = _planes(hdu), hdu.header.copy()
-        except Refused:
-            raise
-        except Exception as error:  # any error of a parser on bytes from outside
-            words = " ".join(f"{type(error).__name__}: {error}".split())[:160]
-            short = "buffer" in words or "truncated" in words or isinstance(error, EOFError)
-            raise Refused("truncated" if short else "damaged", words) from None
+            stored = stack.enter_context(open_image(path))
+            planes, header = _planes(stored.mapped()), stored.header
+        except FitsError as error:
+            raise Refused("wrong-shape" if error.reason == "no-image" else error.reason, str(error)) from None
         if len(planes) != 1 and (len(bands) != channels or max(bands) >= len(planes)):
             raise Refused(
                 "wrong-shape",
@@ -148,9 +140,8 @@ def open_fits(path: Path, *, channels: int, bands: tuple[int, ...], stretch: Str
         yield FitsImage(planes, header, channels=channels, bands=bands, stretch=stretch)
 
 
-def _planes(hdu: Any) -> np.ndarray:
-    """(bands, H, W), mapped where the file allows it."""
-    data = hdu.data
+def _planes(data: np.ndarray) -> np.ndarray:
+    """(bands, H, W) of an image with 2 or 3 axes, or 4 of which the first is 1."""
     if data.ndim == 4 and data.shape[0] == 1:
         data = data[0]
     if data.ndim == 2:

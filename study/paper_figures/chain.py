@@ -10,7 +10,7 @@ from common.errors import FieldError, InputError
 from gan.config import ModelConfig
 from study.paper_figures.data import FigureUnavailable, Source, read_source
 from study.results.find import study_folder
-from study.search.finalists import FRESH_SEED
+from study.tasks.generation.final_judge import FRESH_SEED
 from study.tasks.generation.sampling import input_size
 
 NEEDS_CHAIN = "needs the chain: name a Stage-II with --stage2, or take a study of one whose objective.stage1 is set"

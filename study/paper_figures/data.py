@@ -14,14 +14,14 @@ import numpy as np
 
 from common.errors import InputError
 from gan.config import ModelConfig, TrainConfig, as_dict
-from study.config.pair_sections import ENHANCERS
+from study.config import load_study
+from study.config.families import GalaxyStudy
 from study.config.search_space import shown
-from study.config.study import Study, load_study
 from study.results.history import Split, judged, read_json, read_split, read_trials
 from study.results.trials import TrialRow
-from study.tasks.generation.galaxies import SYNTHETIC
 from study.tasks.generation.galaxy_set import open_galaxy_set
 from study.tasks.generation.sampling import input_size
+from study.tasks.split import SYNTHETIC
 
 if TYPE_CHECKING:
     from gan.data import GalaxySet
@@ -39,7 +39,7 @@ class Source:
 
     Attributes
     ----------
-    study : Study
+    study : GalaxyStudy
         As it was run.
     folder : Path
         Its folder.
@@ -51,7 +51,7 @@ class Source:
         How the galaxies were divided; empty before they were.
     """
 
-    study: Study
+    study: GalaxyStudy
     folder: Path
     rows: list[TrialRow]
     state: dict[str, Any] = field(repr=False)
@@ -167,7 +167,7 @@ def read_source(folder: Path) -> Source:
         If the folder's files are not those of a study of galaxies.
     """
     study = load_study(folder / "study.yaml")
-    if study.model.family in ENHANCERS:
+    if not isinstance(study, GalaxyStudy):
         raise InputError(f"study {folder}: enhances images, and the paper's figures are of galaxies drawn from noise")
     rows = [row for row in read_trials(study, folder) if last_drawn(row)]
     nothing = np.empty(0, np.int64)

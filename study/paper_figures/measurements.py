@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ import numpy as np
 from study.paper_figures.chain import NEEDS_CHAIN, Stage2, chain_of
 from study.paper_figures.data import FigureUnavailable, Source
 from study.paper_figures.request import CaptionedFigure, FigureRequest
-from study.search.finalists import FRESH_SEED, MEMORISATION_IMAGES
-from study.tasks.generation.sampling import Drawing, input_size
+from study.storage.trial_files import TrialFiles
+from study.tasks.generation.final_judge import FRESH_SEED, MEMORISATION_IMAGES
+from study.tasks.generation.sampling import Sampling, input_size
 
 BLOCK = 500
 """Galaxies in memory at once."""
@@ -72,11 +74,11 @@ def _to_match(request: FigureRequest) -> tuple[np.ndarray, np.ndarray, str]:
         )
     real = centre(source.galaxy_set.images(model.image_size))[source.split.train]
     path, epoch = source.checkpoint(leader)
-    drawing = Drawing(source.study.data.set, str(source.folder / "split.npz"), model, stage1)
+    files = TrialFiles.of_study(source.folder, source.galaxy_set.path, stage1=Path(stage1) if stage1 else None)
     try:
         generator, _ = (load_generator if input_size(model) is None else load_enlarger)(path)
         n = min(request.n, MEMORISATION_IMAGES)
-        images = drawing.draw(generator, n, seed=leader.seed + FRESH_SEED)
+        images = Sampling(files, model).sample(generator, n, seed=leader.seed + FRESH_SEED)
     except (CheckpointError, ValueError) as error:
         raise FigureUnavailable(str(error)) from None
     return centre(images), real, f"{source.describe_trial(leader, epoch)} {source.describe_data()}"

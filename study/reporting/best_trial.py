@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eval.properties import PROPERTIES
+from eval.metrics import GALAXIES
+from eval.metrics.registry import FLOOR, FLOOR_95
 from study.config.search_space import shown
-from study.config.study import METRICS
 from study.reporting.data import Judged, ReportData
 from study.reporting.labels import effective, trial_title, words_of
 from study.reporting.render import data_uri, file_uri, png_uri
 from study.reporting.tables import Cell, Line, Table
 from study.results.history import judged
 
-NAMES = {name: known.label for name, known in PROPERTIES.items()} | {
-    "ks_mean": "mean of four",
-    "position_angle_elongated": "position angle, ellipticity > 0.1",
-    "color_rg": "color r/g",
-    "color_gb": "color g/b",
-    "energy": "energy distance in 5 dimensions",
-}
-"""What a report calls distances."""
-
 
 def effects_table(data: ReportData) -> Table | None:
     """Return paired effects beside the paper's verdicts; None for samplers other than `ablation`."""
     if not data.levels:
         return None
-    properties = [effect.metric.removeprefix("ks/") for effect in data.levels[0].effects[1:]]
-    heads = ["factor", "seeds", METRICS[data.study.objective.metrics[0]], *(NAMES.get(p, p) for p in properties)]
+    labels = {metric.key: metric.label for metric in GALAXIES}
+    first, *others = (effect.metric for effect in data.levels[0].effects)
+    heads = ["factor", "seeds", first, *(labels[key] for key in others)]
     lines = []
     for level in data.levels:
         main = level.main
@@ -116,10 +108,8 @@ def distances_table(data: ReportData) -> Table | None:
     heads = [Cell("distance"), Cell("floor", css="n")]
     heads += [Cell(entry.row.name, css="n", small=f"epoch {entry.epoch}") for entry in found]
     lines = []
-    for title, distances in _groups(found):
-        if distances:
-            lines.append(Line([Cell(title)], "group"))
-            lines += [_line(distance) for distance in distances]
+    for title, distances in _groups(found).items():
+        lines += [Line([Cell(title)], "group"), *distances]
     lines.append(Line([Cell("Galaxies without a fit (real: the floor)")], "group"))
     shares = [Cell("share"), Cell(f"{first.failed['real']:.1%}", css="n")]
     for entry in found:
@@ -128,55 +118,26 @@ def distances_table(data: ReportData) -> Table | None:
     return Table(heads, [*lines, Line(shares)])
 
 
-@dataclass(frozen=True)
-class _Distance:
-    """One distance: label, floor, the value up to which it is near the floor, value of each judged trial."""
-
-    label: str
-    floor: float
-    near: float
-    values: Sequence[float | None]
-
-
-def _groups(found: Sequence[Judged]) -> list[tuple[str, list[_Distance]]]:
-    """Distances that have a floor, by kind."""
-    first = found[0].comparison
-    metrics = [entry.comparison.metrics() for entry in found]
-
-    def distances(prefix: str, floor: Callable[[str], float | None], bound: float | None = None) -> list[_Distance]:
-        keys = [key for key in metrics[0] if key.startswith(prefix)]
-        return [
-            _Distance(NAMES.get(name, name), mean, bound or 1.5 * mean, [values.get(key) for values in metrics])
-            for key in keys
-            if (mean := floor(key)) is not None
-            for name in (key.rpartition("/")[2],)
-        ]
-
-    ks = distances("ks/", lambda key: None if "color" in key else first.floor, first.floor_95)
-    mean = distances("ks_mean", lambda key: first.floor_split or first.floor, first.floor_95)
-    energy = distances("energy", lambda key: first.energy_floor if key == "energy" else None, first.energy_floor_95)
-    unseen = distances("ks/color", first.floors.get)
-    floor = found[0].spectrum_floor
-    if floor is not None:
-        spectra = [entry.spectrum for entry in found]
-        unseen.append(_Distance("mean power spectrum [dex]", floor, 1.5 * floor, spectra))
-    return [
-        ("Shapes: KS, a galaxy without a fit counting as a value below all others", mean + ks),
-        ("The paper's version: KS of fitted galaxies only", distances("ks_dropped/", first.floors.get)),
-        ("Angle on its circle: Kuiper", distances("kuiper/", first.floors.get)),
-        ("Wasserstein-1 in units of the real spread", distances("wasserstein/", first.floors.get)),
-        ("All shapes at once", energy),
-        ("What shapes do not see", unseen),
-    ]
+def _groups(found: Sequence[Judged]) -> dict[str, list[Line]]:
+    """Distances that have a floor, by the headings of their metrics."""
+    groups: dict[str, list[Line]] = {}
+    first = found[0].metrics
+    for metric in GALAXIES:
+        floor = first.get(FLOOR + metric.key)
+        if floor is not None and metric.key in first:
+            near = first.get(FLOOR_95 + metric.key, 1.5 * floor)
+            line = _line(metric.label, floor, near, [entry.metrics.get(metric.key) for entry in found])
+            groups.setdefault(metric.group, []).append(line)
+    return groups
 
 
-def _line(distance: _Distance) -> Line:
-    cells = [Cell(distance.label), Cell(f"{distance.floor:.3f}", css="n")]
-    for value in distance.values:
+def _line(label: str, floor: float, near: float, values: Sequence[float | None]) -> Line:
+    """One distance: label, floor, and the value of each judged trial; marked up to `near`."""
+    cells = [Cell(label), Cell(f"{floor:.3f}", css="n")]
+    for value in values:
         if value is None:
             cells.append(Cell("–", css="n"))
             continue
-        near = " near" if value <= distance.near else ""
-        times = f"{value / distance.floor:.1f}×" if distance.floor else ""
-        cells.append(Cell(f"{value:.3f}", css=f"n{near}", small=times))
+        times = f"{value / floor:.1f}×" if floor else ""
+        cells.append(Cell(f"{value:.3f}", css="n near" if value <= near else "n", small=times))
     return Line(cells)

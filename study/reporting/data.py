@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from study.config.study import Study, load_study
+from common.errors import InputError
+from study.config import Study, load_study
+from study.config.families import GalaxyStudy
 from study.reporting.optuna_history import importances, reasons
 from study.results.ablation import Level, ablation
 from study.results.history import Split, judged, open_database, read_json, read_split
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from eval.distances import Comparison
 
 GRID_IMAGES = 64
-MOST_REFERENCES = 2000
-"""Real galaxies that are opened, and that a floor of the power spectrum is computed from."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Judged:
         Fresh galaxies, which did not choose the checkpoint.
     comparison : Comparison
         All distances, with their floors.
-    spectrum, spectrum_floor : float or None
-        Distance of the mean power spectra; None where images or floor are not to be had.
+    metrics : dict of str to float
+        Of the evaluation, with floors (`eval.metrics`).
     folder : Path
         With `samples.png`.
     catalogue : DataFrame
@@ -51,8 +51,7 @@ class Judged:
     epoch: int
     final: bool
     comparison: Comparison
-    spectrum: float | None
-    spectrum_floor: float | None
+    metrics: dict[str, float]
     folder: Path
     catalogue: pd.DataFrame = field(repr=False)
 
@@ -63,7 +62,7 @@ class ReportData:
 
     Attributes
     ----------
-    study : Study
+    study : GalaxyStudy
         As it was run.
     folder : Path
         Its folder.
@@ -95,7 +94,7 @@ class ReportData:
         MLflow store.
     """
 
-    study: Study
+    study: GalaxyStudy
     folder: Path
     status: str
     seconds: float | None
@@ -146,9 +145,11 @@ def read_study(folder: Path) -> ReportData:
     Raises
     ------
     InputError
-        If the folder's files are not those of a study.
+        If the folder's files are not those of a study of GANs.
     """
     study = load_study(folder / "study.yaml")
+    if not isinstance(study, GalaxyStudy):
+        raise InputError(f"{folder}: a study of enhancers, which has a report of its own")
     state = read_json(folder / "state.json")
     with open_database(folder / "optuna.db") as history:
         rows = [] if history is None else collect(study, history, folder)
@@ -157,7 +158,6 @@ def read_study(folder: Path) -> ReportData:
     errors = {f"{trial.number:04d}": trial.user_attrs["error"] for trial in trials if "error" in trial.user_attrs}
     ended, split = state.get("ended"), read_split(folder)
     catalogue = _catalogue(folder / "reference.parquet")
-    images = _reference_images(study, folder, split)
     return ReportData(
         study=study,
         folder=folder,
@@ -167,11 +167,11 @@ def read_study(folder: Path) -> ReportData:
         paths=varying(study, rows),
         split=split,
         reference=catalogue,
-        judged=[] if catalogue is None else _judged(rows, folder, catalogue, images),
+        judged=[] if catalogue is None else _judged(rows, folder, catalogue),
         importances=shares,
         stops=reasons(study, rows, errors),
         levels=ablation(study, rows) if study.search.sampler == "ablation" else [],
-        reference_images=None if images is None else images[:GRID_IMAGES],
+        reference_images=_reference_images(study, folder, split),
         environment=_environment(study, folder),
         tracking_uri=state.get("tracking_uri"),
     )
@@ -198,7 +198,7 @@ def _catalogue(path: Path) -> pd.DataFrame | None:
         return None
 
 
-def _reference_images(study: Study, folder: Path, split: Split | None) -> np.ndarray | None:
+def _reference_images(study: GalaxyStudy, folder: Path, split: Split | None) -> np.ndarray | None:
     """Real galaxies of the reference, (n, H, W, C) uint8; None: the set is not here any more."""
     from gan.data import DataError
     from study.tasks.generation.galaxy_set import open_galaxy_set
@@ -206,12 +206,12 @@ def _reference_images(study: Study, folder: Path, split: Split | None) -> np.nda
     if split is None:
         return None
     try:
-        return open_galaxy_set(study, folder).images(study.data.image_size)[split.reference[:MOST_REFERENCES]]
+        return open_galaxy_set(study, folder).images(study.data.image_size)[split.reference[:GRID_IMAGES]]
     except (DataError, OSError, IndexError):
         return None
 
 
-def _judged(rows: list[TrialRow], folder: Path, reference: pd.DataFrame, images: np.ndarray | None) -> list[Judged]:
+def _judged(rows: list[TrialRow], folder: Path, reference: pd.DataFrame) -> list[Judged]:
     """The finalists compared with the reference, or the best trial where there are none."""
     from eval.distances import compare
 
@@ -227,23 +227,12 @@ def _judged(rows: list[TrialRow], folder: Path, reference: pd.DataFrame, images:
                 epoch=evaluation["epoch"],
                 final=row.final is not None,
                 comparison=compare(reference, catalogue),
-                spectrum=evaluation["metrics"].get("spectrum"),
-                spectrum_floor=_spectrum_floor(images, min(MOST_REFERENCES, len(catalogue))),
+                metrics=evaluation["metrics"],
                 folder=place,
                 catalogue=catalogue,
             )
         )
     return found
-
-
-def _spectrum_floor(images: np.ndarray | None, count: int) -> float | None:
-    """The distance of real galaxies from real ones, by splits of the reference, at the size of the generated sample."""
-    if images is None or len(images) < 4:
-        return None
-    from eval.statistics.spectra import compare_spectra
-
-    stand_in = images[np.arange(count) % len(images)]
-    return compare_spectra(images, stand_in).floor
 
 
 def _environment(study: Study, folder: Path) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from common.errors import first_line
 from study.config.search_space import shown
 from study.config.study import Study
 from study.results.trials import TrialRow
-from study.search.asha import SuccessiveHalving, first_judged_epoch
+from study.search.asha import SuccessiveHalving
 
 FEWEST_FOR_IMPORTANCE = 10
 """Completed trials below which an importance says more about chance than about the settings."""
@@ -80,7 +80,7 @@ def _replayed(study: Study, rows: list[TrialRow]) -> dict[str, str]:
     first = {}
     for row in rows:
         _, train = study.configure(row.point, row.seed)
-        first[row.name] = first_judged_epoch(train, scheduler.grace_epochs)
+        first[row.name] = train.first_judged_epoch(scheduler.grace_epochs)
     events = [(row, evaluation) for row in rows for evaluation in row.evaluations]
     found = {}
     for row, evaluation in sorted(events, key=lambda event: (event[1].get("time", 0.0), event[1]["epoch"])):

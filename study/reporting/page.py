@@ -17,6 +17,7 @@ from study.reporting.trials import axis_charts, curves_chart, importances, ranki
 from study.results.ablation import explanation
 from study.results.summary import notes
 from study.search.plan import duration
+from study.tasks.generation.objective import GalaxyObjective
 from study.tracking.credentials import without_password
 
 ALWAYS_TOLD = {"family", "width", "kernel_size", "batch_norm", "epochs", "batch_size", "lr", "betas", "label_smoothing"}
@@ -36,7 +37,7 @@ def page(data: ReportData) -> str:
         searched=_searched(data),
         axes=[(axis.name, axis.describe(), _baseline_of(data, axis)) for axis in study.axes],
         ranking=ranking_table(data),
-        notes=notes(study, data.rows),
+        notes=notes(study, GalaxyObjective(), data.rows),
         effects=effects,
         effect_chart=effect_chart(data.levels, metric=effects.heads[2].text) if effects else None,
         explanation=explanation(study, data.levels),

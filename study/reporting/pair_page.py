@@ -11,6 +11,7 @@ from study.reporting.render import file_uri, render
 from study.reporting.tables import Line, Table, texts
 from study.results.history import judged
 from study.results.trials import TrialRow, setting, varying
+from study.tasks.enhancement.objective import PairObjective
 
 CAPTIONS = {
     "triptychs": "Input, prediction, target: one galaxy a row, the same at every evaluation.",
@@ -35,7 +36,7 @@ def page(study: Study, folder: Path, rows: list[TrialRow]) -> str:
     return render(
         "pairs.html",
         study=study,
-        order=f"{', '.join(study.objective.metrics)} ({study.kind.order(study.objective.metrics)})",
+        order=f"{', '.join(study.objective.metrics)} ({PairObjective().order(study.objective.metrics)})",
         ranking=_ranking(study, rows),
         leader=leader,
         **({} if found is None else _best(*found)),
@@ -43,15 +44,15 @@ def page(study: Study, folder: Path, rows: list[TrialRow]) -> str:
 
 
 def _ranking(study: Study, rows: list[TrialRow]) -> Table:
-    paths, kind, names = varying(study, rows), study.kind, study.objective.metrics
-    heads = ["trial", *map(short, paths), *names, *(title for title, _, _ in kind.columns), "epochs", "ended"]
+    paths, objective, names = varying(study, rows), PairObjective(), study.objective.metrics
+    heads = ["trial", *map(short, paths), *names, *(title for title, _, _ in objective.columns), "epochs", "ended"]
     lines = []
     for row in rows:
         found: Any = row.final or row.best
         cells = [f"{row.name} {row.role}", *(setting(study, row, path) for path in paths)]
-        cells += [f"{kind.shown(name, found['objectives'][name]):.3f}" if found else "-" for name in names]
+        cells += [f"{objective.shown(name, found['objectives'][name]):.3f}" if found else "-" for name in names]
         metrics = found["metrics"] if found else {}
-        cells += [f"{metrics[metric]:{how}}" if metric in metrics else "-" for _, metric, how in kind.columns]
+        cells += [f"{metrics[metric]:{how}}" if metric in metrics else "-" for _, metric, how in objective.columns]
         lines.append(Line(texts([*cells, str(row.epochs), row.ending])))
     return Table(texts(heads), lines)
 

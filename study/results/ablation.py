@@ -21,8 +21,9 @@ import numpy as np
 from rich.table import Table
 
 from eval.catalogue import PROPERTIES
+from eval.metrics import GALAXIES
 from study.config.search_space import Point, same, shown_point
-from study.config.study import METRICS, Study
+from study.config.study import Study
 from study.results.paper_verdicts import Finding, finding
 from study.results.trials import TrialRow
 
@@ -173,7 +174,7 @@ def ablation(study: Study, rows: Sequence[TrialRow]) -> list[Level]:
     rows : sequence of TrialRow
         From `study.results.trials.collect`. Trials still running are left out.
     """
-    headline = METRICS[study.objective.metrics[0]]
+    headline = GALAXIES[study.objective.metrics[0]].key
     metrics = (headline, *(name for name in SHAPES if name != headline))
     over = study.search.scheduler.judge_over
     ended = [row for row in rows if row.ending in ("complete", "diverged")]

@@ -217,7 +217,7 @@ def _download(given: str, folder: Path, tracking_uri: str | None) -> Path:
             source = _registered(mlflow.MlflowClient(tracking_uri=uri), given)
         target = Path(tempfile.mkdtemp(dir=folder))
         got = Path(download_artifacts(artifact_uri=source, dst_path=str(target), tracking_uri=uri))
-    except Exception as error:  # whatever a store or an artifact repository raises
+    except Exception as error:  # noqa: BLE001 (whatever a store or an artifact repository raises)
         reason = scrubbed(first_line(error), uri)
         shown = without_password(uri)
         raise InputError(f"model {given!r}: not to be had from MLflow at {shown}: {reason}") from None
@@ -232,11 +232,11 @@ def _registered(client: Any, given: str) -> str:
     """The artifact URI behind `models:/NAME/VERSION` or `models:/NAME@ALIAS`."""
     name, at, alias = given.removeprefix("models:/").partition("@")
     if at:
-        return client.get_model_version_by_alias(name, alias).source
+        return str(client.get_model_version_by_alias(name, alias).source)
     name, _, version = name.rpartition("/")
     if not name or not version.isdigit():
         raise ValueError("expected models:/NAME/VERSION with a number, or models:/NAME@ALIAS")
-    return client.get_model_version(name, version).source
+    return str(client.get_model_version(name, version).source)
 
 
 def _store(given: str, tracking_uri: str | None) -> str:

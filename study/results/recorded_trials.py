@@ -11,8 +11,9 @@ from study.config.search_space import Point
 
 
 def point_of(trial: FrozenTrial | optuna.Trial) -> Point:
-    """What a recorded trial sets."""
-    return json.loads(trial.user_attrs["point"])
+    """Return what a recorded trial sets."""
+    point: Point = json.loads(trial.user_attrs["point"])
+    return point
 
 
 def finished(history: optuna.Study) -> list[FrozenTrial]:

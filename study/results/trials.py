@@ -59,8 +59,8 @@ class TrialRow:
     def score(self) -> float:
         """What it is ranked by: the finalist's objective, else the best evaluation."""
         if self.final is not None:
-            return self.final["objective"]
-        return self.best["objective"] if self.best else float("inf")
+            return float(self.final["objective"])
+        return float(self.best["objective"]) if self.best else float("inf")
 
     def checkpoint(self, epoch: int) -> Path | None:
         """The checkpoint of an epoch, if it was kept."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from common.errors import require
-from gan.config import TrainConfig
-from gan.enhance.config import EnhanceTrainConfig
+from study.tasks.job import TrialSpec
+
+if TYPE_CHECKING:
+    from ray.tune.schedulers import TrialScheduler
 
 
 def rungs(grace_epochs: int, reduction_factor: float, epochs: int) -> list[int]:
@@ -39,20 +41,6 @@ def rungs(grace_epochs: int, reduction_factor: float, epochs: int) -> list[int]:
         found.append(rung)
         k += 1
     return sorted(set(found))
-
-
-def first_judged_epoch(train: TrainConfig | EnhanceTrainConfig, grace_epochs: int) -> int:
-    """The first epoch at which a trial may be compared with others.
-
-    A discriminator whose dropout begins at epoch 200 is not what its settings make it before then, so the grace
-    period counts from the onset; that of an enhancer counts from the epoch at which its networks meet.
-    """
-    if isinstance(train, EnhanceTrainConfig):
-        both = train.adversarial.epochs > 0
-        return grace_epochs + (train.generator.epochs + train.critic.epochs if both else 0)
-    dropout = train.dropout
-    waits = dropout.placement != "none" and dropout.p > 0 and (dropout.onset_epoch or 0) < train.epochs
-    return grace_epochs + (dropout.onset_epoch or 0 if waits else 0)
 
 
 class SuccessiveHalving:
@@ -117,32 +105,21 @@ class SuccessiveHalving:
                 self.judge(trial, epoch, value, first_epoch=first_epoch)
 
 
-def tune_scheduler(
-    halving: SuccessiveHalving | None, *, grace_epochs: int = 0, spared: Collection[str] = ("baseline",)
-) -> Any:
-    """Make the Ray Tune scheduler that asks `halving`; None: trials run to their end.
+def tune_scheduler(halving: SuccessiveHalving | None, *, spared: Collection[str] = ("baseline",)) -> TrialScheduler:
+    """Return the Ray Tune scheduler that asks `halving`; None: trials run to their end.
 
     Trials of a role in `spared` are recorded at the rungs like others, and never stopped.
     """
     from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-    from study.tasks.task import kind_of
-
-    class Patient(FIFOScheduler):
+    class EarlyStopping(FIFOScheduler):
         """Stops a trial on reports that carry an evaluation; others pass."""
 
-        def on_trial_result(self, controller, trial, result):
+        def on_trial_result(self, controller: Any, trial: Any, result: dict[str, Any]) -> str:
             if halving is None or "objective" not in result or result.get("final"):
                 return TrialScheduler.CONTINUE
-            family = trial.config.get("model", {}).get("family")
-            train = kind_of(family).train_settings(trial.config["train"])
-            stop = halving.judge(
-                trial.config["number"],
-                result["epoch"],
-                result["objective"],
-                first_epoch=first_judged_epoch(train, grace_epochs),
-            )
-            stop = stop and trial.config["role"] not in spared
-            return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
+            spec = TrialSpec.from_config(trial.config)
+            stop = halving.judge(spec.number, result["epoch"], result["objective"], first_epoch=spec.judged_from)
+            return TrialScheduler.STOP if stop and spec.role not in spared else TrialScheduler.CONTINUE
 
-    return Patient()
+    return EarlyStopping()  # type: ignore[no-untyped-call]

@@ -1,75 +1,17 @@
-"""The best trials, judged once more: more galaxies, a fresh seed, measured over all CPUs of the cluster."""
+"""The best trials, judged once more on images that chose none of them; the best checkpoint, kept."""
 
 from __future__ import annotations
 
-import functools
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from common.atomic import atomically
-from gan.config import ModelConfig
 from study.config.study import Study
 from study.results.trials import TrialRow
-from study.storage.object_store import address_of, fetched
-from study.tasks.generation.evaluation import Reference, judge
-from study.tasks.generation.galaxies import Galaxies
-from study.tasks.generation.sampling import Drawing, input_size, load_indices
-
-MEMORISATION_IMAGES = 2000
-FRESH_SEED = 1_000_003
-"""Added to a trial's seed: the galaxies that chose a checkpoint do not judge it."""
-
-
-@dataclass(frozen=True)
-class CheckpointGalaxies:
-    """Galaxies drawn from a checkpoint, block by block, wherever Ray Data asks for them (an `ImageSource`).
-
-    Attributes
-    ----------
-    path : str
-        A checkpoint that all nodes see, or its address in a store.
-    count : int
-        Galaxies in all.
-    seed : int
-        Of the noise.
-    drawing : Drawing
-        Noise, a first stage or real galaxies: what the generator starts from.
-    """
-
-    path: str
-    count: int
-    seed: int
-    drawing: Drawing
-
-    def __len__(self) -> int:
-        return self.count
-
-    def images(self, start: int, stop: int) -> np.ndarray:
-        """Galaxies `start` to `stop`: (stop - start, H, W, C) uint8."""
-        generator = _load(self.path, input_size(self.drawing.model) is not None)
-        return self.drawing.draw(generator, stop - start, seed=self.seed, start=start)
-
-
-@functools.lru_cache(maxsize=1)
-def _load(path: str, takes_images: bool) -> Any:
-    """The checkpoint's generator, read once per process."""
-    from gan.training.checkpoint import load_enlarger, load_generator
-
-    return (load_enlarger if takes_images else load_generator)(fetched(path))[0]
-
-
-def reference_of(study: Study, galaxies: Galaxies, catalogue: Any) -> Reference:
-    """The reference with the images that the power spectrum needs."""
-    from gan.data import GalaxySet
-
-    images = GalaxySet.open(galaxies.path).images(study.data.image_size)
-    return Reference(catalogue, images[galaxies.reference[:2000]])
+from study.tasks.task import FinalJudge, TaskObjective
 
 
 def judge_finalists(
@@ -77,7 +19,8 @@ def judge_finalists(
     rows: list[TrialRow],
     folder: Path,
     *,
-    judge: Callable[[TrialRow, Path], tuple[Any, int]],
+    objective: TaskObjective,
+    judge: FinalJudge,
     done: Callable[[TrialRow, dict[str, float]], None],
     say: Callable[[str], None],
 ) -> None:
@@ -89,14 +32,16 @@ def judge_finalists(
         Best first.
     folder : Path
         Of the study; results go to its `finalists`, and one that is there already is kept.
+    objective : TaskObjective
+        Makes the values that the search minimises.
     judge : callable
-        From `study.tasks.task.Kind.final_judge`.
+        From `study.tasks.task.TaskResults.final_judge`.
     done : callable
         Called with each finalist and its metrics.
     say : callable
         Told of a checkpoint that is damaged; the trial's next best one is judged in its place.
     """
-    left, kind = study.objective.finalists, study.kind
+    left = study.objective.finalists
     for row in rows:
         if left == 0:
             return
@@ -110,40 +55,11 @@ def judge_finalists(
             continue
         left -= 1
         evaluation, count = judge(row, path)
-        values = kind.objectives(evaluation.metrics, study.objective.metrics)
+        values = objective.costs(evaluation.metrics, study.objective.metrics)
         facts = {"trial": row.name, "epoch": best["epoch"], "objective": values[study.objective.metrics[0]]}
         facts |= {"time": time.time(), "objectives": values, "samples": count, "checkpoint": str(path)}
-        kind.write_evaluation(evaluation, target, facts)
+        evaluation.write(target, facts)
         done(row, evaluation.metrics)
-
-
-def galaxies_judge(
-    study: Study, reference: Reference, settings: dict[str, Any], cpus: int
-) -> Callable[[TrialRow, Path], tuple[Any, int]]:
-    """Judge with `objective.final_samples` galaxies of a fresh seed, measured over all CPUs of the cluster.
-
-    Parameters
-    ----------
-    settings : dict
-        From `study.trials.trainable.job_settings`.
-    cpus : int
-        Of the cluster.
-    """
-
-    def judge_one(row: TrialRow, path: Path) -> tuple[Any, int]:
-        from eval.distributed.stage import measure_source
-
-        model, _ = study.configure(row.point, row.seed)
-        drawing = Drawing(settings["set"], settings["split"], model, settings["stage1"])
-        count = drawing.count(study.objective.final_samples or study.objective.samples)
-        source = CheckpointGalaxies(address_of(settings, path), count, row.seed + FRESH_SEED, drawing)
-        catalogue = measure_source(source, engine=study.objective.engine, cpus=cpus).catalogue()
-        images = source.images(0, min(count, MEMORISATION_IMAGES))
-        evaluation = judge(images, catalogue, reference)
-        evaluation.metrics.update(memorisation_metrics(images, settings, model))
-        return evaluation, count
-
-    return judge_one
 
 
 def _best_whole(row: TrialRow, say: Callable[[str], None]) -> dict[str, Any] | None:
@@ -160,26 +76,6 @@ def _best_whole(row: TrialRow, say: Callable[[str], None]) -> dict[str, Any] | N
         except CheckpointError as error:
             say(f"trial {row.name}: {error}; its next best checkpoint is judged")
     return None
-
-
-def memorisation_metrics(images: np.ndarray, settings: dict[str, Any], model: ModelConfig) -> dict[str, float]:
-    """How close generated galaxies come to the training images, beside held-out ones; empty where none were held out.
-
-    Parameters
-    ----------
-    images : (n, H, W, C) uint8 array
-        Generated galaxies.
-    """
-    from eval.statistics.memorisation import memorisation
-    from eval.statistics.nearest import centre
-    from gan.data import GalaxySet
-
-    train, held_out = (load_indices(Path(settings["split"]), part) for part in ("train", "reference"))
-    if np.array_equal(train, held_out):
-        return {}
-    real = centre(GalaxySet.open(settings["set"]).images(model.image_size))
-    found, _, _ = memorisation(centre(images), real[train], real[held_out], crop=1.0)
-    return found.metrics()
 
 
 def keep_best(row: TrialRow, folder: Path) -> Path | None:

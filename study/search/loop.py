@@ -9,16 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import optuna
 from ray import tune
 
 from study.cluster.placement import Placement
 from study.config.study import Study
 from study.search.asha import SuccessiveHalving, tune_scheduler
+from study.search.history import History, replayable
 from study.search.progress import Progress
-from study.search.searcher import HistorySearch, replayable
+from study.search.searcher import HistorySearch
 from study.storage.disk_errors import StudyHaltedError
 from study.storage.trial_folder import reported
+from study.tasks.job import TrialSettings, TrialSpec
+from study.tasks.report import TrialReport
 from study.tracking.mlflow_tracker import Tracker
 from study.trials.trainable import run_trial
 
@@ -27,8 +29,8 @@ MAX_TRIAL_FAILURES = 1
 
 def search(
     study: Study,
-    history: optuna.Study,
-    settings: dict[str, Any],
+    history: History,
+    settings: TrialSettings,
     placement: Placement,
     folder: Path,
     *,
@@ -40,10 +42,10 @@ def search(
 
     Parameters
     ----------
-    study, history : Study, optuna.Study
+    study, history : Study, History
         What is searched, and what is known already.
-    settings : dict
-        From `study.trials.trainable.job_settings`.
+    settings : TrialSettings
+        What all trials share.
     placement : Placement
         Trials at once.
     folder : Path
@@ -63,16 +65,12 @@ def search(
     searcher = HistorySearch(study, history, folder / "trials", capacity)
     halving = make_halving(study)
     if halving is not None:
-        halving.replay(replayable(study, history))
+        halving.replay(replayable(study, history.study))
     tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=tune_scheduler(
-                halving,
-                grace_epochs=study.scheduler.grace_epochs,
-                spared=("baseline",) if study.scheduler.spare_baseline else (),
-            ),
+            scheduler=tune_scheduler(halving, spared=("baseline",) if study.scheduler.spare_baseline else ()),
             num_samples=-1,
             max_concurrent_trials=None if capacity else placement.concurrent,
             reuse_actors=True,
@@ -133,32 +131,34 @@ class Listener(tune.Callback):
         self.tracker, self.progress, self.trials, self.capacity = tracker, progress, trials, capacity
         self.halted = False
 
-    def on_step_begin(self, iteration: int, trials: list, **info: Any) -> None:
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Tune looks for events; also when no trial is left to begin, a node that leaves or joins is said."""
         if self.capacity is not None:
             self.capacity()
 
-    def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial begins or goes on."""
         self.tracker.trial_started(trial.config)
-        self.progress.started(trial.config)
+        self.progress.started(TrialSpec.from_config(trial.config))
 
-    def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
+    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: Any, **info: Any) -> None:
         """A trial reported."""
-        name = trial.config["name"]
-        for note in result.get("notes", []):
+        report: TrialReport = result
+        spec = TrialSpec.from_config(trial.config)
+        name = spec.name
+        for note in report.get("notes", []):
             self.progress.say(f"trial {name}: {note}")
-        if "resumed" in result:
-            self.progress.say(f"trial {name} goes on from epoch {result['resumed']}")
+        if "resumed" in report:
+            self.progress.say(f"trial {name} goes on from epoch {report['resumed']}")
             for evaluation in reported(self.trials / name)[1] if self.trials else []:
                 self.tracker.trial_result(trial.config, evaluation)
-        self.halted |= "halt" in result
+        self.halted |= "halt" in report
         self.tracker.trial_result(trial.config, result)
-        self.progress.reported(trial.config, result)
+        self.progress.reported(spec, report)
 
-    def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial reached its end or was stopped."""
-        result = trial.last_result or {}
+        result: TrialReport = trial.last_result or TrialReport()
         if self.halted:
             return
         if result.get("failed"):
@@ -169,22 +169,22 @@ class Listener(tune.Callback):
         if result.get("diverged"):
             tags["diverged"] = result["diverged"]
         self.tracker.trial_ended(trial.config, "FINISHED", tags)
-        self.progress.ended(trial.config, ending)
+        self.progress.ended(TrialSpec.from_config(trial.config), ending)
 
-    def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial failed for good."""
         self._failed(trial, _last_line(trial.error_file), trial.error_file)
 
     def _failed(self, trial: Any, reason: str, file: Any) -> None:
         self.tracker.trial_ended(trial.config, "FAILED", {"ending": "failed", "error": reason})
-        self.progress.ended(trial.config, "failed")
+        self.progress.ended(TrialSpec.from_config(trial.config), "failed")
         self.progress.say(f"  {reason}  (in full: {file})")
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
 
-def _write_traceback(trial: Any, result: dict[str, Any]) -> Path:
+def _write_traceback(trial: Any, result: TrialReport) -> Path:
     path = Path(trial.path) / "error.txt"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(result["traceback"])

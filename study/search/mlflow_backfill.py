@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from study.config.study import Study
 from study.results.recorded_trials import finished, trial_name
-from study.search.searcher import trial_config
+from study.search.history import trial_config
 from study.storage.trial_folder import reported
 from study.tracking.mlflow_tracker import Tracker
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.table import Table
 
 from study.cluster.placement import Placement
-from study.config.search_space import shown, shown_point
+from study.config.search_space import Axis, shown, shown_point
 from study.config.study import Study
 from study.search.asha import rungs
-from study.tasks.generation.calibration import Cost
+from study.tasks.task import Cost
 
 STARTUP_S = 12.0
 UNREASONABLE_S = 24 * 3600.0
@@ -53,25 +53,45 @@ def duration(seconds: float) -> str:
     return f"{seconds / 86400:.0f} days"
 
 
-def rows(study: Study, placement: Placement | None, galaxies: str, seconds: float | None, cost: Cost | None) -> list:
-    """The plan as (name, text) pairs."""
+def rows(
+    study: Study,
+    planned: Mapping[str, str],
+    placement: Placement | None,
+    images: str,
+    seconds: float | None = None,
+    cost: Cost | None = None,
+) -> list[tuple[str, str]]:
+    """Return the plan as (name, text) pairs.
+
+    Parameters
+    ----------
+    study : Study
+        What is planned.
+    planned : dict of str to str
+        The lines `model`, `training` and `objective`, from its `TaskCost`.
+    placement : Placement or None
+        Trials at once; None: not even one fits.
+    images : str
+        What is trained on, in words.
+    seconds, cost : float, Cost
+        Expected time, and the speeds behind it.
+    """
     search, scheduler = study.search, study.scheduler
-    planned = study.planned()
-    named = ", ".join(dict.fromkeys(p.role for p in planned)) if search.sampler != "grid" else f"{len(planned)} points"
-    kind = study.kind.planned(study)
+    first = study.planned()
+    named = ", ".join(dict.fromkeys(p.role for p in first)) if search.sampler != "grid" else f"{len(first)} points"
     stops = rungs(scheduler.grace_epochs, scheduler.reduction_factor, study.train.epochs)
     early = f"asha, rungs at {', '.join(map(str, stops))}; best 1/{scheduler.reduction_factor:g} go on"
     needs = study.resources
     table = [
         ("study", f"{study.name}: {study.description}" if study.description else study.name),
-        ("galaxies", galaxies),
-        ("model", kind["model"]),
-        ("training", kind["training"]),
-        ("trials", f"{study.trials} by {search.sampler}" + (f"; first: {named}" if planned else "")),
+        ("galaxies", images),
+        ("model", planned["model"]),
+        ("training", planned["training"]),
+        ("trials", f"{study.trials} by {search.sampler}" + (f"; first: {named}" if first else "")),
         *((f"  {axis.name}", f"{axis.describe()}, baseline {_baseline(study, axis)}") for axis in study.axes),
         *((f"  preset {name}", shown_point(point)) for name, point in study.presets.items()),
         ("early stopping", early if scheduler.name == "asha" else "none"),
-        ("objective", kind["objective"]),
+        ("objective", planned["objective"]),
         ("one trial", f"{needs.workers} worker(s), each {needs.cpus_per_worker:g} CPU, {needs.gpus_per_worker:g} GPU"),
     ]  # fmt: skip
     if placement:
@@ -83,7 +103,7 @@ def rows(study: Study, placement: Placement | None, galaxies: str, seconds: floa
     return table
 
 
-def _baseline(study: Study, axis: Any) -> str:
+def _baseline(study: Study, axis: Axis) -> str:
     if axis.kind == "points":
         return shown_point({path: study.value(path) for path in axis.values[0]})
     return shown(study.value(axis.name))

@@ -14,6 +14,8 @@ from rich.text import Text
 
 from study.config.search_space import shown_point
 from study.search.plan import duration
+from study.tasks.job import TrialSpec
+from study.tasks.report import TrialReport
 
 
 @dataclass
@@ -65,15 +67,14 @@ class Progress:
             self._live.stop()
             self._live = None
 
-    def started(self, config: dict[str, Any]) -> None:
+    def started(self, trial: TrialSpec) -> None:
         """A trial was handed out."""
-        label = shown_point(config["point"]) or config["role"]
-        self._lines[config["name"]] = _Line(label, config["epochs"])
+        self._lines[trial.name] = _Line(shown_point(trial.point) or trial.role, trial.epochs)
 
-    def reported(self, config: dict[str, Any], result: dict[str, Any]) -> None:
+    def reported(self, trial: TrialSpec, result: TrialReport) -> None:
         """A trial reported an epoch, perhaps with an evaluation."""
-        name = config["name"]
-        line = self._lines.setdefault(name, _Line(config["role"], config["epochs"]))
+        name = trial.name
+        line = self._lines.setdefault(name, _Line(trial.role, trial.epochs))
         line.epoch = result.get("epoch", line.epoch)
         line.images_per_second = result.get("images_per_second", line.images_per_second)
         if "objective" not in result:
@@ -85,12 +86,12 @@ class Progress:
             note = f" diverged: {result['diverged']}" if result.get("diverged") else ""
             self.say(f"trial {name} {self._facts(line)}{note}  [{line.label}]")
 
-    def ended(self, config: dict[str, Any], ending: str) -> None:
+    def ended(self, trial: TrialSpec, ending: str) -> None:
         """A trial ended as `complete`, `stopped early` or `failed`."""
-        line = self._lines.pop(config["name"], None)
+        line = self._lines.pop(trial.name, None)
         self.done[ending] = self.done.get(ending, 0) + 1
         facts = f" at {self._facts(line)}" if line else ""
-        self.say(f"trial {config['name']} {ending}{facts}  {self._summary()}")
+        self.say(f"trial {trial.name} {ending}{facts}  {self._summary()}")
 
     def say(self, text: str) -> None:
         """One line that stays."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import json
 import logging
-import math
 import time
 import warnings
 from collections.abc import Callable
@@ -18,16 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from gan.config import as_dict
 from study.config.errors import ConfigError, InputError
 from study.config.search_space import Axis, Point, walk
 from study.config.study import Study
 from study.results.recorded_trials import finished, point_of, trial_name
-from study.search.asha import first_judged_epoch
-from study.search.samplers import make_sampler
+from study.search.history import History, LiveTrial, trial_config
 from study.storage.trial_folder import reported
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -35,24 +32,6 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 log = logging.getLogger(__name__)
 
 INVALID_IN_A_ROW = 200
-
-
-def storage_url(path: Path) -> str:
-    """Optuna's URL of a SQLite file."""
-    return f"sqlite:///{path}"
-
-
-def open_history(study: Study, database: Path) -> optuna.Study:
-    """Open or create the Optuna study."""
-    storage = optuna.storages.RDBStorage(storage_url(database), engine_kwargs={"connect_args": {"timeout": 60}})
-    history = optuna.create_study(
-        study_name=study.name,
-        storage=storage,
-        directions=["minimize"] * len(study.objective.metrics),
-        load_if_exists=True,
-    )
-    history.sampler = make_sampler(study, known=len(history.get_trials(deepcopy=False)))
-    return history
 
 
 def _representable(study: Study, point: Point) -> dict[str, Any]:
@@ -94,8 +73,8 @@ class HistorySearch(Searcher):
     ----------
     study : Study
         What is searched.
-    history : optuna.Study
-        From `open_history`. Trials that were running when an earlier process died are handed out again, first.
+    history : History
+        Its database. Trials that were running when an earlier process died are handed out again, first.
     trials : Path or None
         Folder of the trials' folders: what a process that died had not passed on is read there.
     capacity : callable or None
@@ -110,61 +89,58 @@ class HistorySearch(Searcher):
     def __init__(
         self,
         study: Study,
-        history: optuna.Study,
+        history: History,
         trials: Path | None = None,
         capacity: Callable[[], int] | None = None,
     ):
         super().__init__()
         self.study, self.history, self.trials, self.capacity = study, history, trials, capacity
         self.halted: str | None = None
-        self._live: dict[str, int] = {}
-        running = history.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        self._interrupted = [t.number for t in running if "point" in t.user_attrs]
-        for trial in running:
-            if "point" not in trial.user_attrs:
-                self._discard(trial.number)
-        for number in self._interrupted:
-            self._suggest_planned(number)
-            self._catch_up(number)
-        self._handed_out = len(finished(history))
-        known = history.get_trials(deepcopy=False)
+        self._live: dict[str, LiveTrial] = {}
+        self._interrupted: list[LiveTrial] = []
+        for frozen in history.running():
+            live = history.live(frozen.number)
+            if "point" not in frozen.user_attrs:
+                history.discard(live, "interrupted")
+                continue
+            self._suggest_planned(live.trial)
+            self._catch_up(live)
+            self._interrupted.append(live)
+        self._handed_out = len(finished(history.study))
+        known = history.study.get_trials(deepcopy=False)
         self._waiting = sum(t.state == TrialState.WAITING for t in known)
         self._planned = study.planned()[sum(t.user_attrs.get("role", "search") != "search" for t in known) :]
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """Config of the next trial, None while there is no room for it, or `Searcher.FINISHED`."""
+        """Return the config of the next trial, None while there is no room for it, or `Searcher.FINISHED`."""
         if self.halted or self._handed_out >= self.study.trials:
             return Searcher.FINISHED
         if self.capacity is not None and len(self._live) >= self.capacity():
             return None
-        number = self._interrupted.pop(0) if self._interrupted else self._ask()
-        if number is None:
+        live = self._interrupted.pop(0) if self._interrupted else self._ask()
+        if live is None:
             return Searcher.FINISHED
         self._handed_out += 1
-        self._live[trial_id] = number
-        return {**self.config_of(number), "suggested": time.time()}
+        self._live[trial_id] = live
+        return {**trial_config(self.study, live.trial), "suggested": time.time()}
 
-    def config_of(self, number: int) -> dict[str, Any]:
-        """What Tune hands to the trial."""
-        return trial_config(self.study, self._frozen(number))
-
-    def _ask(self) -> int | None:
+    def _ask(self) -> LiveTrial | None:
         self._enqueue_planned()
         for _ in range(INVALID_IN_A_ROW):
-            trial = self.history.ask()
+            trial = self.history.study.ask()
             if "point" in trial.user_attrs:
-                self._suggest_planned(trial.number)
-                return trial.number
+                self._suggest_planned(trial)
+                return LiveTrial(trial)
             point = walk(self.study.axes, self.study.value, functools.partial(_suggest, trial))
             try:
                 self.study.configure(point)
             except ConfigError as error:
-                self._discard(trial.number, str(error))
+                self.history.discard(LiveTrial(trial), str(error))
                 continue
             trial.set_user_attr("role", "search")
             trial.set_user_attr("seed", self.study.train.seed)
             trial.set_user_attr("point", json.dumps(point))
-            return trial.number
+            return LiveTrial(trial)
         log.error("%d proposals in a row could not be trained; the search ends here", INVALID_IN_A_ROW)
         return None
 
@@ -178,80 +154,56 @@ class HistorySearch(Searcher):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 point = _representable(self.study, planned.point)
-                self.history.enqueue_trial(point, user_attrs=attrs, skip_if_exists=False)
+                self.history.study.enqueue_trial(point, user_attrs=attrs, skip_if_exists=False)
 
-    def _suggest_planned(self, number: int) -> None:
+    def _suggest_planned(self, trial: optuna.Trial) -> None:
         """Record the parameters of a planned trial that its proposal has not recorded yet."""
-        frozen = self._frozen(number)
-        fixed = _representable(self.study, point_of(frozen))
-        missing = [axis for axis in self.study.axes if axis.name in fixed and axis.name not in frozen.params]
-        if frozen.user_attrs["role"] != "search" and missing:
-            trial = optuna.Trial(self.history, frozen._trial_id)
-            for axis in missing:
-                _suggest(trial, axis)
+        fixed = _representable(self.study, point_of(trial))
+        if trial.user_attrs["role"] != "search":
+            for axis in self.study.axes:
+                if axis.name in fixed and axis.name not in trial.params:
+                    _suggest(trial, axis)
 
-    def _catch_up(self, number: int) -> None:
+    def _catch_up(self, live: LiveTrial) -> None:
         """Record the evaluations in a trial's folder that its dead process had not passed on."""
         if self.trials is None or len(self.study.objective.metrics) > 1:
             return
-        _, evaluations = reported(self.trials / trial_name(number))
-        for evaluation in evaluations:
-            self._record(number, evaluation["epoch"], evaluation["objective"])
-
-    def _record(self, number: int, epoch: int, value: float) -> None:
-        frozen = self._frozen(number)
-        if epoch not in frozen.intermediate_values:
-            self.history._storage.set_trial_intermediate_value(frozen._trial_id, epoch, value)
-
-    def _discard(self, number: int, why: str = "interrupted") -> None:
-        storage, trial_id = self.history._storage, self._frozen(number)._trial_id
-        storage.set_trial_user_attr(trial_id, "invalid", why)
-        self.history.tell(number, state=TrialState.FAIL)
-
-    def _frozen(self, number: int) -> FrozenTrial:
-        storage = self.history._storage
-        return storage.get_trial(storage.get_trial_id_from_study_id_trial_number(self.history._study_id, number))
+        for evaluation in reported(self.trials / trial_name(live.number))[1]:
+            live.record(evaluation["epoch"], evaluation["objective"])
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Record an evaluation as an intermediate value at its epoch."""
         self.halted = self.halted or result.get("halt")
-        number = self._live.get(trial_id)
-        if number is None:
+        live = self._live.get(trial_id)
+        if live is None:
             return
         if "resumed" in result:
-            self._catch_up(number)
+            self._catch_up(live)
+        self._record(live, result)
+
+    def _record(self, live: LiveTrial, result: dict[str, Any]) -> None:
         if "objective" in result and len(self.study.objective.metrics) == 1:
-            self._record(number, result["epoch"], result["objective"])
+            live.record(result["epoch"], result["objective"])
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tell Optuna how a trial ended: complete, pruned at its last epoch, or failed."""
-        number = self._live.pop(trial_id, None)
-        if number is None or self.halted:
+        live = self._live.pop(trial_id, None)
+        if live is None or self.halted:
             return
-        if self._frozen(number).state.is_finished():
-            return
-        result = result or {}
-        if "objective" in result and len(self.study.objective.metrics) == 1:
-            # Tune does not pass the report on that the scheduler stopped the trial for.
-            self._record(number, result["epoch"], result["objective"])
-        frozen = self._frozen(number)
-        nothing = "objective" not in result and not frozen.intermediate_values
+        result, tell = result or {}, self.history.study.tell
+        self._record(live, result)  # Tune does not pass the report on that the scheduler stopped the trial for.
+        nothing = "objective" not in result and not live.values
+        names = self.study.objective.metrics
         if error or nothing or result.get("failed"):
             why = result.get("failed") or "its processes were lost; Ray's files of it are in `tune`"
-            self.history._storage.set_trial_user_attr(frozen._trial_id, "error", str(why)[:500])
-            self.history.tell(number, state=TrialState.FAIL)
+            live.trial.set_user_attr("error", str(why)[:500])
+            tell(live.trial, state=TrialState.FAIL)
         elif not result.get("final"):
-            self.history.tell(number, state=TrialState.PRUNED)
-        elif len(self.study.objective.metrics) > 1:
-            self.history.tell(number, [result["objectives"][name] for name in self.study.objective.metrics])
+            tell(live.trial, state=TrialState.PRUNED)
+        elif len(names) > 1:
+            tell(live.trial, [result["objectives"][name] for name in names])
         else:
-            self.history.tell(number, self._settled(frozen, result["objective"]))
-
-    def _settled(self, frozen: FrozenTrial, last: float) -> float:
-        """Mean of the latest evaluations, as many as the scheduler judges over."""
-        values = [frozen.intermediate_values[e] for e in sorted(frozen.intermediate_values)] or [last]
-        latest = values[-self.study.search.scheduler.judge_over :]
-        return math.fsum(latest) / len(latest)
+            tell(live.trial, live.settled(self.study.search.scheduler.judge_over))
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the database is the state."""
@@ -263,36 +215,3 @@ class HistorySearch(Searcher):
 
     def __getstate__(self) -> dict[str, Any]:
         return {"study": self.study.name}
-
-
-def close_unfinished(history: optuna.Study) -> None:
-    """End the trials that an interrupted search left behind: stopped early if they were evaluated, else failed."""
-    for trial in history.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        evaluated = bool(trial.intermediate_values)
-        history.tell(trial.number, state=TrialState.PRUNED if evaluated else TrialState.FAIL)
-
-
-def trial_config(study: Study, trial: FrozenTrial) -> dict[str, Any]:
-    """What a recorded trial trains: plain values."""
-    model, train = study.configure(point_of(trial), trial.user_attrs["seed"])
-    return {
-        "number": trial.number,
-        "name": trial_name(trial.number),
-        "role": trial.user_attrs["role"],
-        "point": point_of(trial),
-        "model": as_dict(model),
-        "train": as_dict(train),
-        "epochs": train.epochs,
-    }
-
-
-def replayable(study: Study, history: optuna.Study) -> dict[int, tuple[int, list[tuple[int, float]]]]:
-    """Evaluations of all trials so far, for `SuccessiveHalving.replay`."""
-    grace = study.scheduler.grace_epochs
-    found = {}
-    for trial in history.get_trials(deepcopy=False):
-        if trial.intermediate_values and "point" in trial.user_attrs:
-            _, train = study.configure(point_of(trial), trial.user_attrs["seed"])
-            first = first_judged_epoch(train, grace)
-            found[trial.number] = (first, list(trial.intermediate_values.items()))
-    return found

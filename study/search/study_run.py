@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,17 +24,20 @@ from study.results.summary import show
 from study.results.trials import TrialRow, collect, progress_counts
 from study.search import plan
 from study.search.finalists import judge_finalists, keep_best
+from study.search.history import History, close_unfinished, open_history
 from study.search.mlflow_backfill import send_missing
 from study.search.progress import Progress
-from study.search.searcher import close_unfinished, open_history
 from study.storage.object_store import bring_best, send_inputs
 from study.storage.study_folder import StudyFolder
-from study.tasks.generation.galaxies import Galaxies
+from study.storage.trial_files import TrialFiles
+from study.tasks.job import TrialSettings
+from study.tasks.registry import task_of
+from study.tasks.split import DatasetSplit
+from study.tasks.task import Task
 from study.tracking.credentials import without_password
-from study.tracking.mlflow_tracker import CLOSE_TIMEOUT_S, Tracker
+from study.tracking.mlflow_tracker import CLOSE_TIMEOUT_S, Pictures, Tracker
 
 if TYPE_CHECKING:
-    import optuna
     import pandas as pd
 
 SPARE_FINALISTS = 2
@@ -52,7 +57,7 @@ class StudyRun:
         The study.
     folder : StudyFolder
         Of the study.
-    images : Galaxies
+    images : DatasetSplit
         Opened and divided.
     placement : Placement
         Trials at once.
@@ -70,13 +75,30 @@ class StudyRun:
 
     study: Study
     folder: StudyFolder
-    images: Galaxies
+    images: DatasetSplit
     placement: Placement
     uri: str
     console: Console
     started: float
     address: str | None = None
     finish: bool = False
+
+    @functools.cached_property
+    def task(self) -> Task:
+        """What the study is about."""
+        return task_of(self.study)
+
+    @property
+    def files(self) -> TrialFiles:
+        """Where its trials read and write."""
+        folder = self.folder
+        stage1 = getattr(self.study.objective, "stage1", None)
+        return TrialFiles.of_study(
+            folder.path,
+            self.images.path,
+            stage1=Path(stage1).resolve() if stage1 else None,
+            storage=folder.mirror.uri if folder.mirror else None,
+        )
 
     def say(self, text: str) -> None:
         """Print a line as it is."""
@@ -86,7 +108,7 @@ class StudyRun:
         """Run what is left of the study, print its table and return the exit code."""
         study, folder = self.study, self.folder
         history = open_history(study, folder.database)
-        if folder.state.get("ended") and (self.finish or len(finished(history)) >= study.trials):
+        if folder.state.get("ended") and (self.finish or len(finished(history.study)) >= study.trials):
             if not folder.state.get("unsent"):
                 self.console.print(f"{folder.path}: this study is finished; nothing to do")
                 return self.show_end(history)
@@ -98,7 +120,7 @@ class StudyRun:
         self.console.print(f"\ntook {plan.duration(time.time() - self.started)}")
         return self.show_end(history)
 
-    def _work(self, history: optuna.Study) -> int:
+    def _work(self, history: History) -> int:
         """Search and judge; returns how many messages MLflow did not take."""
         study, folder = self.study, self.folder
         reference = self.prepare()
@@ -106,14 +128,14 @@ class StudyRun:
         status, patience = "KILLED", SHORT_PATIENCE_S
         try:
             if self.finish:
-                close_unfinished(history)
-            send_missing(study, history, folder.trials, tracker)
+                close_unfinished(history.study)
+            send_missing(study, history.study, folder.trials, tracker)
             if not self.address and not folder.state.get("ended"):
                 ray_session.start(None, self.placement)
             take_sigterm_as_ctrl_c()  # Ray has put a handler of its own in place
             ray_session.silence()
             self.show_plan()
-            if not self.finish and len(finished(history)) < study.trials:
+            if not self.finish and len(finished(history.study)) < study.trials:
                 self.search(history, tracker)
             self.judge(history, reference, tracker)
             status, patience = "FINISHED", CLOSE_TIMEOUT_S
@@ -139,7 +161,7 @@ class StudyRun:
             def progress(done: int, total: int) -> None:
                 status.update(f"measuring the reference galaxies: {done:,} of {total:,}")
 
-            catalogue = self.study.kind.measure_reference(self.study, self.images, self.folder.cache, progress)
+            catalogue = self.task.images.measure_reference(self.images, self.folder.cache, progress)
         if catalogue is not None:
             write_catalogue(catalogue, self.folder.path / "reference.parquet")
         return catalogue
@@ -147,17 +169,20 @@ class StudyRun:
     def _tracker(self) -> Tracker:
         """Return what writes to MLflow, with the run of the study begun."""
         study, folder = self.study, self.folder
-        tracker = Tracker(self.uri, study, folder.state["study_id"], folder.results / "artifacts", self.say)
+        pictures = Pictures(self.task.objective.pictures, self.task.results.plot_evaluation)
+        artifacts = folder.results / "artifacts"
+        tracker = Tracker(self.uri, study, folder.state["study_id"], artifacts, self.say, pictures=pictures)
         facts = environment_json()
         write_text(folder.path / "environment.json", facts)
-        send_inputs(folder.mirror, self.images.path, study.kind.settings(study).get("stage1"))
+        send_inputs(folder.mirror, self.images.path, self.files.stage1)
         tracker.start({"study.yaml": study.as_yaml(), "environment.json": facts})
         return tracker
 
     def show_plan(self) -> None:
         """Print the plan, and the expected time."""
-        plan.show(self.console, plan.rows(self.study, self.placement, self.images.describe(), None, None))
-        cost = self.study.kind.calibrate(self.study, self.placement)
+        planned = self.task.cost.planned()
+        plan.show(self.console, plan.rows(self.study, planned, self.placement, self.images.describe()))
+        cost = self.task.cost.calibrate(self.placement)
         seconds = plan.expected_seconds(self.study, self.placement, cost, len(self.images.train))
         self.console.print(f"expected time: about {plan.duration(seconds)}")
         if seconds > plan.UNREASONABLE_S:
@@ -166,45 +191,52 @@ class StudyRun:
                 "--resume continues"
             )
 
-    def search(self, history: optuna.Study, tracker: Tracker) -> None:
+    def search(self, history: History, tracker: Tracker) -> None:
         """Run the trials that are not finished."""
         from study.search.loop import search
 
-        study = self.study
+        study, objective = self.study, self.task.objective
         metric = study.objective.metrics[0]
 
         def in_words(cost: float) -> str:
-            return f"{study.kind.heading(metric)} {study.kind.shown(metric, cost):.3f}"
+            return f"{objective.heading(metric)} {objective.shown(metric, cost):.3f}"
 
-        with Progress(self.console, study.trials, progress_counts(history), in_words) as shown:
+        with Progress(self.console, study.trials, progress_counts(history.study), in_words) as shown:
             search(
-                study, history, self._job(), self.placement, self.folder.path, tracker=tracker, progress=shown,
+                study, history, self._settings(), self.placement, self.folder.path, tracker=tracker, progress=shown,
                 capacity=ray_session.Capacity(study, self.say) if self.address else None,
             )  # fmt: skip
 
-    def _job(self) -> dict[str, Any]:
-        from study.trials.trainable import job_settings
+    def _settings(self) -> TrialSettings:
+        from study.trials.worker import logical_gpus
 
-        folder = self.folder
-        return {"storage": folder.mirror and folder.mirror.uri} | job_settings(
-            self.study,
-            galaxy_set=self.images.path,
-            split=folder.path / "split.npz",
-            reference=folder.path / "reference.parquet",
-            folder=folder.trials,
+        objective, resources = self.study.objective, self.study.resources
+        return TrialSettings(
+            files=self.files,
+            samples=objective.samples,
+            every_epochs=objective.every_epochs,
+            engine=objective.engine,
+            metrics=objective.metrics,
+            workers=resources.workers,
+            cpus_per_worker=resources.cpus_per_worker,
+            gpus_per_worker=resources.gpus_per_worker,
             threads=self.placement.threads,
+            logical_gpus=logical_gpus(),
         )
 
-    def judge(self, history: optuna.Study, reference: pd.DataFrame | None, tracker: Tracker) -> None:
+    def judge(self, history: History, reference: pd.DataFrame | None, tracker: Tracker) -> None:
         """Judge the finalists, keep the best checkpoint, hand both to MLflow."""
         study, folder = self.study, self.folder
-        rows = collect(study, history, folder.path)
+        rows = collect(study, history.study, folder.path)
         bring_best(folder.mirror, rows[: study.objective.finalists + SPARE_FINALISTS])
         with self.console.status("judging the finalists"):
             cpus = int(sum(node.cpus for node in self.placement.nodes))
-            judge = study.kind.final_judge(study, self.images, reference, self._job(), cpus)
-            judge_finalists(study, rows, folder.path, judge=judge, done=self.say_finalist, say=self.console.print)
-        rows = collect(study, history, folder.path)
+            judge_finalists(
+                study, rows, folder.path, objective=self.task.objective,
+                judge=self.task.results.final_judge(reference, self.files, cpus),
+                done=self.say_finalist, say=self.console.print,
+            )  # fmt: skip
+        rows = collect(study, history.study, folder.path)
         for row in rows:
             if row.final is not None:
                 self._track_finalist(row, row.final, tracker)
@@ -216,25 +248,27 @@ class StudyRun:
 
     def say_finalist(self, row: TrialRow, metrics: dict[str, float]) -> None:
         """Print what a finalist reached, and how often its nearest real image is one that it was trained on."""
-        kind, name = self.study.kind, self.study.objective.metrics[0]
+        objective, name = self.task.objective, self.study.objective.metrics[0]
         share, expected = (metrics.get(f"memorisation/in_training{end}") for end in ("", "_expected"))
         copied = f", nearest real image is a training one for {share:.1%} (expected {expected:.1%})" if expected else ""
-        value = kind.shown(name, kind.objectives(metrics, (name,))[name])
+        value = objective.shown(name, objective.costs(metrics, (name,))[name])
         self.console.print(f"finalist {row.name}: {name} {value:.3f}{copied}")
 
     def _track_finalist(self, row: TrialRow, final: dict[str, Any], tracker: Tracker) -> None:
         home = self.folder.path / "finalists" / row.name
-        self.study.kind.draw(home, self.study)
+        self.task.results.plot_evaluation(home)
         files = {f"final/{p.name}": p for p in sorted(home.iterdir()) if p.suffix in (".png", ".json", ".parquet")}
         metrics = {f"final/{name}": value for name, value in final["metrics"].items()}
         tracker.log_files(row.name, files, metrics, found=final.get("time", 0.0))
 
-    def show_end(self, history: optuna.Study) -> int:
+    def show_end(self, history: History) -> int:
         """Print the ranked table and where things are; returns the exit code."""
-        rows = collect(self.study, history, self.folder.path)
+        rows = collect(self.study, history.study, self.folder.path)
         best = self.folder.path / "best" / "checkpoint.pt"
         shown = without_password(self.uri)
         server = self.uri.startswith("http")
         ui = f"open {shown}" if server else f"mlflow ui --backend-store-uri {shown} --port 5000"
-        show(self.console, self.study, rows, self.folder.path, best=best if best.exists() else None, ui=ui)
+        use = self.task.results.use(best)
+        kept = best if best.exists() else None
+        show(self.console, self.study, self.task.objective, rows, self.folder.path, best=kept, use=use, ui=ui)
         return EXIT_OK if any(row.ending in ("complete", "stopped early", "diverged") for row in rows) else EXIT_FAILED

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 
 from common.atomic import atomically
 from study.config.errors import InputError
+from study.storage.trial_files import TrialFiles
 
 SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "file")
 CHECKPOINT = "checkpoint.pt"
@@ -205,13 +206,13 @@ def _forget_absent_store(path: Path) -> None:
         atomically(path, lambda partial: partial.write_text(json.dumps(state | {"tracking_uri": None}, indent=1)))
 
 
-def send_inputs(mirror: Mirror | None, galaxy_set: Path, stage1: str | None) -> None:
+def send_inputs(mirror: Mirror | None, data: Path, stage1: Path | None) -> None:
     """Send what workers read, and what an earlier run without a store left here."""
     if mirror is None:
         return
-    mirror.send(galaxy_set, GALAXIES)
+    mirror.send(data, GALAXIES)
     if stage1:
-        mirror.send(Path(stage1), STAGE1)
+        mirror.send(stage1, STAGE1)
     mirror.push("trials")
     mirror.push_driver()
 
@@ -229,40 +230,43 @@ def bring_best(mirror: Mirror | None, rows: Iterable[Any]) -> None:
                 break
 
 
-def begin(settings: dict[str, Any], trial: str) -> None:
+def begin(files: TrialFiles, trial: str) -> None:
     """Before a trial begins, beside the driver: fetch what it left in the store, send the database that knows it."""
-    mirror = _mirror(settings)
+    mirror = _mirror(files)
     if mirror is not None:
         mirror.pull(f"trials/{trial}")
         mirror.push_database()
 
 
-def settled(settings: dict[str, Any], trial: str) -> dict[str, Any]:
-    """The settings of a trial (`job_settings`) with everything they name on this worker's machine."""
-    storage = settings.get("storage")
+def settled(files: TrialFiles, trial: str) -> TrialFiles:
+    """Return the files of a trial where they are on this worker's machine; what it lacks is fetched."""
+    storage = files.storage
     if not storage:
-        return settings
+        return files
     home = _home("study", storage)
     mirror = Mirror(storage, home)
     mirror.pull("split.npz", "reference.parquet", f"trials/{trial}")
-    here = {"split": home / "split.npz", "reference": home / "reference.parquet", "folder": home / "trials"}
-    for key, name in (("set", GALAXIES), ("stage1", STAGE1)):
-        if settings[key] and not Path(settings[key]).exists():
-            mirror.pull(name)
-            here[key] = home / name
-    return {**settings, **{key: str(path) for key, path in here.items()}}
+
+    def here(path: Path, name: str) -> Path:
+        if path.exists():
+            return path
+        mirror.pull(name)
+        return home / name
+
+    stage1 = here(files.stage1, STAGE1) if files.stage1 else None
+    return TrialFiles.of_study(home, here(files.data, GALAXIES), stage1=stage1, storage=storage)
 
 
-def share(settings: dict[str, Any], folder: Path, *, exact: bool = False) -> None:
+def share(files: TrialFiles, folder: Path, *, exact: bool = False) -> None:
     """Send a folder inside the trials' folder to the store; without a store all nodes see it already."""
-    mirror = _mirror(settings)
+    mirror = _mirror(files)
     if mirror is not None:
         mirror.push(folder.relative_to(mirror.folder).as_posix(), exact=exact)
 
 
-def receive(settings: dict[str, Any], trial: str, metrics: dict[str, Any]) -> dict[str, Any]:
+def receive(files: TrialFiles, trial: str, metrics: dict[str, Any]) -> dict[str, Any]:
     """Bring what a report names to the driver's machine, and return the report as it reads there."""
-    mirror = _mirror(settings)
+    mirror = _mirror(files)
     if mirror is None:
         return metrics
     if "resumed" in metrics:
@@ -275,9 +279,9 @@ def receive(settings: dict[str, Any], trial: str, metrics: dict[str, Any]) -> di
     return {**metrics, "evaluation": str(mirror.folder / name)}
 
 
-def address_of(settings: dict[str, Any], path: Path) -> str:
+def address_of(files: TrialFiles, path: Path) -> str:
     """A file of the study's folder as any node can find it: its path, or its address in the store."""
-    mirror = _mirror(settings)
+    mirror = _mirror(files)
     return str(path) if mirror is None else join(mirror.uri, path.relative_to(mirror.folder).as_posix())
 
 
@@ -292,9 +296,8 @@ def fetched(address: str) -> str:
     return str(home / name)
 
 
-def _mirror(settings: dict[str, Any]) -> Mirror | None:
-    storage = settings.get("storage")
-    return Mirror(storage, Path(settings["folder"]).parent) if storage else None
+def _mirror(files: TrialFiles) -> Mirror | None:
+    return Mirror(files.storage, files.trials.parent) if files.storage else None
 
 
 def _home(kind: str, address: str) -> Path:

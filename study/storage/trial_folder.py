@@ -16,8 +16,9 @@ def mend(folder: Path) -> list[str]:
     """Make a trial's folder one that it can go on from.
 
     The newest checkpoint is read back and its checksum compared; a damaged one is set aside. Checkpoints that a dead
-    process left beyond the best two and the newest are removed. Ray Train's own list of them is not written atomically
-    and refuses a trial for good when it is cut short, so it is dropped: the folder itself says what there is.
+    process left beyond the best two and the newest are removed, and so are plain files: Ray Train's own list of
+    checkpoints is not written atomically and refuses a trial for good when it is cut short. The folders say what there
+    is.
 
     Parameters
     ----------
@@ -29,8 +30,6 @@ def mend(folder: Path) -> list[str]:
     list of str
         What was wrong, for the user.
     """
-    from ray.train.v2._internal.constants import CHECKPOINT_MANAGER_SNAPSHOT_FILENAME
-
     notes: list[str] = []
     if not folder.is_dir():
         return notes
@@ -45,7 +44,9 @@ def mend(folder: Path) -> list[str]:
     if notes and newest is None:
         notes.append("no checkpoint is left: the trial begins anew")
     _prune(folder)
-    (folder / CHECKPOINT_MANAGER_SNAPSHOT_FILENAME).unlink(missing_ok=True)
+    for path in folder.iterdir():
+        if path.is_file():
+            path.unlink(missing_ok=True)
     return notes
 
 

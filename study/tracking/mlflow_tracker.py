@@ -11,15 +11,15 @@ import itertools
 import logging
 import os
 import queue
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-from study.config.errors import InputError
+from common.errors import InputError, first_line
 from study.config.search_space import shown, shown_point
 from study.config.study import Study
 from study.tracking.credentials import scrubbed, without_password
@@ -30,6 +30,24 @@ CLOSE_TIMEOUT_S = 120.0
 TRIES = 5
 """Of a message that a store which does answer refuses."""
 ROWS_AT_ONCE = 200
+PICTURES = "pictures"
+"""Folder of a trial's artifacts with the pictures of each evaluation, `epoch-00010/samples.png`."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of an evaluation that MLflow gets.
+
+    Attributes
+    ----------
+    names : tuple of str
+        PNG files of an evaluation's folder, without suffix.
+    plot : callable
+        Draws into the folder what the worker left out.
+    """
+
+    names: tuple[str, ...] = ()
+    plot: Callable[[Path], None] = lambda folder: None
 
 
 class Tracker:
@@ -47,11 +65,21 @@ class Tracker:
         Where artifacts go when the store is a database.
     say : callable or None
         Told, in one line, when the store goes away and when it is back.
+    pictures : Pictures
+        Sent with every evaluation.
     """
 
     def __init__(
-        self, uri: str, study: Study, identity: str, artifacts: Path, say: Callable[[str], None] | None = None
+        self,
+        uri: str,
+        study: Study,
+        identity: str,
+        artifacts: Path,
+        say: Callable[[str], None] | None = None,
+        *,
+        pictures: Pictures = Pictures(),
     ):
+        self.pictures = pictures
         self.uri, self.study, self.identity, self.artifacts = uri, study, identity, artifacts
         self.parent: str | None = None
         self.experiment: str | None = None
@@ -61,7 +89,7 @@ class Tracker:
         self._known: set[str] = set()
         self._logged: dict[str, int] = {}
         self._evaluated: dict[str, set[int]] = {}
-        self._pictured: dict[str, set[tuple[str, int]]] = {}
+        self._pictured: dict[str, set[str]] = {}
         self._client: Any = None
         self._queue: queue.Queue[tuple[str, Callable[[], None]] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
@@ -89,7 +117,7 @@ class Tracker:
             for name, text in files.items():
                 self._client.log_text(self.parent, text, name)
         except Exception as error:
-            reason = scrubbed((str(error).splitlines() or [type(error).__name__])[0], self.uri)[:300]
+            reason = scrubbed(first_line(error), self.uri)
             raise InputError(f"--tracking-uri {without_password(self.uri)}: MLflow cannot use it: {reason}") from error
         self._thread.start()
 
@@ -178,9 +206,8 @@ class Tracker:
 
         self._logged[name] = max(steps("images_per_second"), default=0)
         self._evaluated[name] = steps("objective")
-        files = self._client.list_artifacts(run_id, "images") if self._evaluated[name] else []
-        parts = [re.split("[+%]", Path(file.path).name) for file in files]
-        self._pictured[name] = {(p[0], int(p[2])) for p in parts if len(p) > 2 and p[1] == "step" and p[2].isdigit()}
+        files = self._client.list_artifacts(run_id, PICTURES) if self._evaluated[name] else []
+        self._pictured[name] = {file.path for file in files}
 
     def trial_result(self, config: dict[str, Any], result: dict[str, Any]) -> None:
         """A report: losses of the epochs since the last one and, if there is one, an evaluation."""
@@ -216,22 +243,18 @@ class Tracker:
             self._log_images(name, Path(result["evaluation"]), epoch)
 
     def _log_images(self, name: str, folder: Path, epoch: int) -> None:
-        kind = self.study.kind
-        if {(key, epoch) for key in kind.pictures} <= self._pictured[name]:
+        place = f"{PICTURES}/epoch-{epoch:05d}"
+        if not self.pictures.names or place in self._pictured[name]:
             return
-        pictures = {key: folder / f"{key}.png" for key in kind.pictures}
         try:
-            kind.draw(folder, self.study)
+            self.pictures.plot(folder)
         except (OSError, ValueError) as error:
             log.warning("no figures for %s: %s", folder, error)
-        import numpy as np
-        from PIL import Image
-
-        for key, path in pictures.items():
-            if path.exists() and (key, epoch) not in self._pictured[name]:
-                with Image.open(path) as image:
-                    self._client.log_image(self._runs[name], np.asarray(image.convert("RGB")), key=key, step=epoch)
-                self._pictured[name].add((key, epoch))
+        for key in self.pictures.names:
+            path = folder / f"{key}.png"
+            if path.exists():
+                self._client.log_artifact(self._runs[name], str(path), place)
+        self._pictured[name].add(place)
 
     def trial_ended(self, config: dict[str, Any], status: str, tags: dict[str, Any]) -> None:
         """A trial ended: `status` is FINISHED, FAILED or KILLED."""
@@ -290,11 +313,11 @@ class Tracker:
             try:
                 send()
                 break
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 (whatever a store raises; `_may_pass` tells them apart)
                 if self._stop_retrying.is_set() or not _may_pass(error) or (attempt >= TRIES and self._answers()):
                     self.unsent += 1
                     if not self._stop_retrying.is_set():
-                        reason = scrubbed((str(error).splitlines() or [""])[0], self.uri)[:300]
+                        reason = scrubbed(first_line(error), self.uri)
                         log.warning("MLflow refused '%s': %s", what, reason)
                     return
                 if not self._away and attempt > 1:
@@ -309,7 +332,7 @@ class Tracker:
         """Whether the store is there, so that a message which fails is itself at fault."""
         try:
             return self._client.get_experiment(self.experiment) is not None
-        except Exception:  # of whatever kind: it did not answer
+        except Exception:  # noqa: BLE001 (of whatever kind: it did not answer)
             return False
 
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from common.atomic import atomic_path, write_json, write_text
+from common.atomic import atomic_folder, atomic_path, write_json, write_text
 
 
 def test_a_reader_sees_the_old_file_until_the_new_one_is_complete(tmp_path):
@@ -56,6 +56,24 @@ def test_many_writers_of_one_file_leave_one_of_their_texts(tmp_path):
     for thread in threads:
         thread.join()
     assert (tmp_path / "a").read_text() in texts and os.listdir(tmp_path) == ["a"]
+
+
+def test_a_folder_appears_complete_or_not_at_all(tmp_path):
+    with atomic_folder(tmp_path / "above" / "set") as partial:
+        (partial / "a").touch()
+        assert not (tmp_path / "above" / "set").exists()
+    assert os.listdir(tmp_path / "above" / "set") == ["a"] and os.listdir(tmp_path / "above") == ["set"]
+    with pytest.raises(RuntimeError), atomic_folder(tmp_path / "other") as partial:
+        (partial / "a").touch()
+        raise RuntimeError
+    with pytest.raises(OSError), atomic_folder(tmp_path / "above" / "set") as partial:
+        (partial / "b").touch()
+    assert os.listdir(tmp_path) == ["above"] and os.listdir(tmp_path / "above" / "set") == ["a"]
+
+
+def test_names_that_are_no_utf8_are_written_as_escapes(tmp_path):
+    write_json(tmp_path / "a.json", "g\udce4l", ascii_only=True)
+    assert json.loads((tmp_path / "a.json").read_bytes()) == "g\udce4l"
 
 
 def test_text_is_utf8_whatever_the_locale(tmp_path):

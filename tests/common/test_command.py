@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from common.command import explain_resources, repeat, run_command
-from common.errors import FieldError, InputError, first_line
+from common.errors import InputError
 
 
 def parser():
@@ -58,14 +58,3 @@ def test_full_disks_and_little_memory_are_explained_other_faults_are_raised(caps
     assert "fewer at once" in capsys.readouterr().err
     with pytest.raises(RuntimeError, match="a bug"):
         run_command(parser(), [], raising(RuntimeError("a bug")), explain=explain)
-
-
-def test_an_error_in_one_line():
-    assert first_line(ValueError("\n  one\ntwo")) == "one"
-    assert first_line(ValueError()) == "ValueError"
-    assert first_line(ValueError("x" * 500), most=10) == "x" * 10
-
-
-def test_a_setting_is_named_with_what_would_work():
-    error = FieldError("train.lr", -1, "a number above 0")
-    assert str(error) == "train.lr = -1 does not work: expected a number above 0" and isinstance(error, InputError)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.names import stem
+from common.names import is_fits_name, stem, without_suffix
 
 
 @pytest.mark.parametrize(
@@ -12,3 +12,21 @@ from common.names import stem
 )  # fmt: skip
 def test_stem(name, expected):
     assert stem(name) == expected
+
+
+def test_the_path_without_the_suffix_keeps_its_folders():
+    assert [without_suffix(name) for name in ("a.b/gal0.fits.gz", "x/y/08.jpg", "plain")] == [
+        "a.b/gal0",
+        "x/y/08",
+        "plain",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("a.fits", True), ("b/a.FIT", True), ("a.fts.bz2", True), ("a.fits.fz", True), ("fits", False),
+     ("a.csv.gz", False),
+     ("a.fits.png", False)],
+)  # fmt: skip
+def test_fits_by_its_name(name, expected):
+    assert is_fits_name(name) is expected

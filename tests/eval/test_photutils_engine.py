@@ -1,9 +1,11 @@
 """The reference engine's processes: limits, deaths and order."""
 
-import threading
+import contextlib
+import os
 import time
 
 import numpy as np
+import pytest
 
 from eval.isophote import photutils_engine
 from eval.measure import measure
@@ -38,13 +40,26 @@ def test_an_image_that_takes_too_long_is_a_row_and_the_next_is_measured():
     assert time.monotonic() - began < 100
 
 
-def test_an_image_whose_process_dies_is_an_error_and_the_next_is_measured():
-    worker = photutils_engine._Worker(SETTINGS, 0.0)
-    try:
-        killer = threading.Timer(0.2, worker._process.kill)
-        killer.start()
-        fit = worker.fit(0, galaxies(1)[0], 60.0)
-        assert (fit.status, fit.detail) == ("error", "the worker process died")
-        assert worker.fit(1, np.full((32, 32, 1), 3.0), 60.0).status == "invalid"
-    finally:
-        worker.kill()
+@contextlib.contextmanager
+def deadly(settings, perturbation):
+    """In place of the engine's own: a crash at the image 0."""
+    yield lambda task, at: os._exit(1) if task[0] == 0 else photutils_engine.fit_image(task[1], settings)
+
+
+def test_an_image_whose_process_dies_is_an_error_and_the_next_is_measured(monkeypatch):
+    monkeypatch.setattr(photutils_engine, "_opened", deadly)
+    images = np.concatenate([galaxies(1), np.full((1, 32, 32, 1), 3.0)])
+    first, second = photutils_engine.fit_many(images, settings=SETTINGS, jobs=1)
+    assert (first.status, first.detail) == ("error", "the worker process died") and second.status == "invalid"
+
+
+@contextlib.contextmanager
+def never_opened(settings, perturbation):
+    os._exit(1)
+    yield
+
+
+def test_processes_that_do_not_start_are_said_in_words(monkeypatch):
+    monkeypatch.setattr(photutils_engine, "_opened", never_opened)
+    with pytest.raises(RuntimeError, match="__main__"):
+        photutils_engine.fit_many(galaxies(1), settings=SETTINGS, jobs=1)

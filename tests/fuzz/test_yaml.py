@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from study.config.study import load_study
+from study.config import load_study
 from study.run import main
-from study.tasks.enhancement import calibration as of_pairs
-from study.tasks.generation import calibration
+from study.tasks.enhancement import cost as of_pairs
+from study.tasks.generation import cost as of_galaxies
+from study.tasks.task import Cost
 
 SPACES = sorted((Path(__file__).resolve().parents[2] / "search_spaces").glob("*.yaml"))
 PER_SPACE = 5_000
@@ -169,18 +170,18 @@ def check(path, given, content):
 @pytest.fixture
 def quick_plan(monkeypatch):
     """Speeds are not measured anew for each file; the arithmetic of the network's size is done."""
-    calibration.training_flops(load_study(SPACES[0]).model)  # what is imported first must not count as a hang
+    of_galaxies.training_flops(load_study(SPACES[0]).model)  # what is imported first must not count as a hang
 
-    def calibrate(study, placement):
-        assert calibration.training_flops(study.model) > 0
-        return calibration.Cost(100.0, 100.0, "cpu")
+    def calibrate(self, placement):
+        assert of_galaxies.training_flops(self.study.model) > 0
+        return Cost(100.0, 100.0, "cpu")
 
-    def calibrate_enhancers(study, placement):
-        assert of_pairs.training_flops(study.model, study.train) > 0
-        return calibration.Cost(100.0, 100.0, "cpu")
+    def calibrate_enhancers(self, placement):
+        assert of_pairs.training_flops(self.study.model, self.study.train) > 0
+        return Cost(100.0, 100.0, "cpu")
 
-    monkeypatch.setattr(calibration, "calibrate", calibrate)
-    monkeypatch.setattr(of_pairs, "calibrate", calibrate_enhancers)
+    monkeypatch.setattr(of_galaxies.GalaxyCost, "calibrate", calibrate)
+    monkeypatch.setattr(of_pairs.PairCost, "calibrate", calibrate_enhancers)
 
 
 def fuzz(space, count, seed, folder, alarm):

@@ -3,6 +3,7 @@
 import pytest
 
 from gan.datasets.synthetic import draw
+from tests.gan.hips2fits_server import served_cutouts
 from tests.gan.preparing import SIDE, jpeg
 
 
@@ -18,3 +19,10 @@ def folder(tmp_path, galaxies):
     for name, content in galaxies.items():
         (tmp_path / "in" / ("deep" if int(name[:3]) % 2 else ".") / name).write_bytes(content)
     return tmp_path / "in"
+
+
+@pytest.fixture
+def server():
+    """A hips2fits server of this test alone."""
+    with served_cutouts() as running:
+        yield running

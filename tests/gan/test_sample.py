@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from common.errors import FieldError
 from gan.config import ModelConfig
 from gan.models import build
 from gan.sample import noise, sample, to_uint8
@@ -42,9 +43,20 @@ def test_none_is_an_empty_array(generator):
     assert sample(generator, 0, seed=0).shape == (0, 16, 16, 3)
 
 
-def test_negative_numbers_are_refused(generator):
-    with pytest.raises(ValueError, match="n = -1"):
-        sample(generator, -1, seed=0)
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [({"n": -1}, "n = -1"), ({"seed": -1}, "seed"), ({"seed": 2**64}, "seed"), ({"start": -1}, "start"),
+     ({"batch_size": 0}, "batch_size")],
+)  # fmt: skip
+def test_numbers_out_of_range_are_refused(generator, wrong, named):
+    with pytest.raises(FieldError, match=named):
+        sample(generator, **{"n": 1, "seed": 0, **wrong})
+
+
+@pytest.mark.parametrize("arguments", [(-1, 0, 1, 2), (0, -1, 1, 2), (0, 0, -1, 2), (0, 0, 1, 0)])
+def test_noise_out_of_range_is_refused(arguments):
+    with pytest.raises(FieldError):
+        noise(*arguments)
 
 
 def test_noise_is_standard_normal_and_never_repeats():

@@ -133,11 +133,12 @@ def agree(place, names, uri=None):
             steps = sorted(m.step for m in client.get_metric_history(run.info.run_id, key))
             finite = 0 if "diverged" in run.data.tags else max(found)
             assert steps == list(range(1, finite + 1)) or not finite, (name, key)
-        pictures = [a.path.split("/")[-1] for a in client.list_artifacts(run.info.run_id, "images")]
-        shown = sorted(
-            int(p.replace("%", "+").split("+")[2]) for p in pictures if p[:7] == "samples" and "webp" not in p
-        )
-        assert shown == ([] if "diverged" in run.data.tags else sorted(found))
+        folders = [a.path for a in client.list_artifacts(run.info.run_id, "pictures")]
+        shown = [
+            f for f in folders if f"{f}/samples.png" in {a.path for a in client.list_artifacts(run.info.run_id, f)}
+        ]
+        expected = [] if "diverged" in run.data.tags else sorted(found)
+        assert sorted(shown) == [f"pictures/epoch-{epoch:05d}" for epoch in expected]
     return trials
 
 

@@ -13,15 +13,18 @@ import optuna
 
 from eval.catalogue import write_catalogue
 from eval.measure import measure
+from eval.metrics import Sample
 from gan.data import GalaxySet
 from gan.datasets.synthetic import cache_folder, synthetic_set
 from gan.training import checkpoint
 from gan.training.trainer import Trainer
-from study.config.study import Study, load_study
+from study.config import Study, load_study
 from study.results.recorded_trials import trial_name
-from study.search.searcher import open_history
-from study.tasks.generation.evaluation import Reference, evaluate, objectives, write_evaluation
-from study.tasks.generation.sampling import Drawing, sizes, training_images
+from study.search.history import open_history
+from study.storage.trial_files import TrialFiles
+from study.tasks.generation.evaluation import evaluate
+from study.tasks.generation.objective import GalaxyObjective
+from study.tasks.generation.sampling import Sampling, sizes, training_images
 
 STATES = {"stopped": optuna.trial.TrialState.PRUNED, "failed": optuna.trial.TrialState.FAIL}
 SPACE = """
@@ -83,7 +86,7 @@ class SmallStudy:
     ----------
     folder : Path
         With `study.yaml`, `split.npz`, `reference.parquet` and the history.
-    reference : Reference
+    reference : Sample
         What trials are judged by.
     """
 
@@ -91,7 +94,7 @@ class SmallStudy:
     folder: Path
     history: optuna.Study
     galaxies: GalaxySet
-    reference: Reference
+    reference: Sample
 
     def train(
         self, *, point: dict[str, Any], role: str = "search", seed: int = 0, draws: int = 50,
@@ -125,15 +128,15 @@ class SmallStudy:
             images = training_images(self.galaxies, model, split["train"])
         trainer = Trainer(model, settings, images, device="cpu", threads=1)
         home = self.folder / "trials" / name
-        drawing = Drawing(str(self.galaxies.path), str(self.folder / "split.npz"), model, None)
+        sampling = Sampling(TrialFiles.of_study(self.folder, self.galaxies.path, stage1=None), model)
         for epoch in range(1, (until or settings.epochs) + 1):
             trainer.train_epoch()
-            drawn = drawing.draw(trainer.generator_for_sampling(), draws, seed=seed)
+            drawn = sampling.sample(trainer.generator_for_sampling(), draws, seed=seed)
             evaluation = evaluate(drawn, self.reference, engine="fast")
-            values = objectives(evaluation.metrics, self.study.objective.metrics)
+            values = GalaxyObjective().costs(evaluation.metrics, self.study.objective.metrics)
             facts = {"trial": name, "epoch": epoch, "objective": values["ks_mean"], "objectives": values}
             facts["time"] = 1000.0 + trial.number * 10 + epoch
-            write_evaluation(evaluation, home / "evaluations" / f"epoch-{epoch:05d}", facts)
+            evaluation.write(home / "evaluations" / f"epoch-{epoch:05d}", facts)
             kept = home / f"epoch-{epoch:05d}"
             kept.mkdir()
             checkpoint.save(trainer, kept / "checkpoint.pt")
@@ -178,9 +181,9 @@ def begin(results: Path, text: str, *, kept: int = 40, cache: Path | None = None
     np.savez(folder / "split.npz", train=train, reference=reference)
     (folder / "state.json").write_text(json.dumps({"study_id": study.name, "begun": 1000.0, "ended": None}))
     real = galaxies.images(study.data.image_size)[reference]
-    judge = Reference(measure(real), real)
+    judge = Sample(measure(real), real)
     write_catalogue(judge.catalogue, folder / "reference.parquet")
-    return SmallStudy(study, folder, open_history(study, folder / "optuna.db"), galaxies, judge)
+    return SmallStudy(study, folder, open_history(study, folder / "optuna.db").study, galaxies, judge)
 
 
 def snapshot(folder: Path) -> dict[str, str]:

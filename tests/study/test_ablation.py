@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
+from study.config import load_study
 from study.config.search_space import one_at_a_time
-from study.config.study import load_study
 from study.results.ablation import Effect, ablation, effects_table, explanation
 from study.results.paper_verdicts import finding
 from study.results.trials import TrialRow

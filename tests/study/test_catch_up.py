@@ -13,9 +13,10 @@ from optuna.trial import TrialState
 from gan.config import ModelConfig, TrainConfig
 from gan.training import checkpoint
 from gan.training.trainer import Trainer
-from study.config.study import load_study
+from study.config import load_study
+from study.search.history import open_history, trial_config
 from study.search.mlflow_backfill import send_missing
-from study.search.searcher import HistorySearch, open_history
+from study.search.searcher import HistorySearch
 from study.storage.disk_errors import storage_fault
 from study.storage.trial_folder import checkpoints, damage, mend, reported
 from study.tracking.mlflow_tracker import Tracker
@@ -85,11 +86,11 @@ def test_a_resumed_search_knows_what_was_evaluated_but_not_passed_on(study, trai
     save(trainer, tmp_path / "trials" / "0000", 10, 0.25)
     again = open_history(study, tmp_path / "optuna.db")
     search = HistorySearch(study, again, tmp_path / "trials")
-    assert again.trials[0].intermediate_values == {10: 0.25}
+    assert again.study.trials[0].intermediate_values == {10: 0.25}
     assert search.suggest("goes on")["name"] == "0000"
     save(trainer, tmp_path / "trials" / "0000", 20, 0.125)
     search.on_trial_result("goes on", {"epoch": 30, "objective": 0.5, "resumed": 20})
-    assert again.trials[0].intermediate_values == {10: 0.25, 20: 0.125, 30: 0.5}
+    assert again.study.trials[0].intermediate_values == {10: 0.25, 20: 0.125, 30: 0.5}
 
 
 def test_planned_trials_come_once_however_often_the_search_is_cut_short(study, tmp_path):
@@ -100,7 +101,7 @@ def test_planned_trials_come_once_however_often_the_search_is_cut_short(study, t
         search = HistorySearch(study, open_history(study, tmp_path / "optuna.db"))
         assert search.suggest("goes on")["number"] == k
         search.on_trial_complete("goes on", {"epoch": 30, "objective": 0.5, "final": True})
-    trials = search.history.trials
+    trials = search.history.study.trials
     assert [t.user_attrs["role"] for t in trials] == ["baseline", "preset:slow", "search"]
     assert [t.params["train.lr"] for t in trials[:2]] == [2.0e-4, 2.0e-5]
 
@@ -114,7 +115,7 @@ def test_a_halted_search_leaves_its_trials_to_be_resumed(study, tmp_path):
     for name in ("a", "b"):
         search.on_trial_complete(name, {"epoch": 10, "objective": 0.5})
     assert search.suggest("c") == search.FINISHED
-    assert [t.state for t in history.trials] == [TrialState.RUNNING, TrialState.RUNNING]
+    assert [t.state for t in history.study.trials] == [TrialState.RUNNING, TrialState.RUNNING]
 
 
 def test_mlflow_is_completed_from_the_folders_each_value_once(study, trainer, tmp_path):
@@ -134,9 +135,9 @@ def test_mlflow_is_completed_from_the_folders_each_value_once(study, trainer, tm
         if not sent:
             # As if the process had been killed here: half of the losses had arrived, and an evaluation.
             losses, (evaluation, *_) = reported(tmp_path / "trials" / "0000")
-            tracker.trial_result(search.config_of(0), {"epoch": 7, "history": losses[:7]})
-            tracker.trial_result(search.config_of(0), evaluation)
-        sent.append(send_missing(study, history, tmp_path / "trials", tracker))
+            tracker.trial_result(trial_config(study, history.study.trials[0]), {"epoch": 7, "history": losses[:7]})
+            tracker.trial_result(trial_config(study, history.study.trials[0]), evaluation)
+        sent.append(send_missing(study, history.study, tmp_path / "trials", tracker))
         assert tracker.close("FINISHED") == 0
     assert sent == [2, 0]
     client = mlflow.MlflowClient(uri)

@@ -16,6 +16,7 @@ import pytest
 from study.config.errors import InputError
 from study.storage import object_store
 from study.storage.object_store import Mirror, check_storage, fetched, join, settled, share
+from study.storage.trial_files import TrialFiles
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -114,10 +115,10 @@ def test_a_worker_elsewhere_reads_and_shares_through_the_store(store, tmp_path, 
     sender = Mirror(store, driver)
     object_store.send_inputs(sender, tmp_path / "set", None)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    given = {"storage": store, "set": "/not/on/this/node", "stage1": None, "folder": str(driver / "trials")}
+    given = TrialFiles.of_study(driver, Path("/not/on/this/node"), stage1=None, storage=store)
     here = settled(given, "0001")
-    assert Path(here["split"]).read_bytes() == b"rows" and (Path(here["set"]) / "64.npy").read_bytes() == b"galaxies"
-    evaluation = Path(here["folder"]) / "0001" / "evaluations" / "epoch-00003"
+    assert here.split.read_bytes() == b"rows" and (here.data / "64.npy").read_bytes() == b"galaxies"
+    evaluation = here.evaluation("0001", 3)
     evaluation.mkdir(parents=True)
     (evaluation / "evaluation.json").write_text("{}")
     share(here, evaluation)

@@ -121,5 +121,5 @@ def test_a_server_on_postgresql_carries_eight_trials_at_once(mlflow_server, tmp_
         assert run.info.status == "FINISHED"
         for name in ("loss/generator", "objective"):
             assert [m.step for m in client.get_metric_history(run.info.run_id, name)] == [1, 2, 3]
-        images = client.list_artifacts(run.info.run_id, "images")
+        images = client.list_artifacts(run.info.run_id, "pictures")
         assert images, "no pictures of the galaxies"

@@ -179,7 +179,7 @@ def _place(generator: nn.Module, device: torch.device | str | None) -> torch.dev
 
 
 def scale_of(generator: nn.Module) -> int:
-    """How many times larger than its input the network's output is."""
+    """Return how many times larger than its input the network's output is, along a side."""
     return int(generator.config.scale)  # type: ignore[union-attr, arg-type]
 
 

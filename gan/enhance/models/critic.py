@@ -68,7 +68,22 @@ class Critic(Network):
 
 
 def critic(config: CriticConfig, model: UNetConfig, *, rng: torch.Generator | None = None) -> Critic:
-    """The critic of `config` for the outputs of `model`, initialised from `rng`, in training mode, on the CPU."""
+    """Build a critic for the outputs of a U-Net, freshly initialised, in training mode, on the CPU.
+
+    Parameters
+    ----------
+    config : CriticConfig
+        What to build.
+    model : UNetConfig
+        The U-Net whose outputs, (N, C, kS, kS) in [-1, 1], it judges.
+    rng : torch.Generator or None
+        The stream that weights are drawn from; None: torch's global one.
+
+    Returns
+    -------
+    Critic
+        Images, and the inputs (N, C, S, S) in [0, 1] where it is conditional, to opinions (N,).
+    """
     network = Critic(config, model)
     initialise(network, rng)
     network.set_dropout(config.dropout, "hidden")

@@ -86,12 +86,34 @@ def _block(before: int, after: int, *, stride: int) -> nn.Sequential:
 
 
 def save_features(network: FeatureNetwork, path: str | os.PathLike[str], facts: dict[str, Any]) -> None:
-    """Write a network with plain facts about its training, in the container of `gan.training.checkpoint`."""
+    """Write a network with facts about its training, in the container of `gan.training.checkpoint`.
+
+    Parameters
+    ----------
+    network : FeatureNetwork
+        What is written.
+    path : path-like
+        The file; it appears when it is complete.
+    facts : dict
+        Plain values only.
+    """
     write({"kind": KIND, "model": as_dict(network.config), "weights": network.state_dict(), "facts": facts}, path)
 
 
 def load_features(path: str | os.PathLike[str]) -> tuple[FeatureNetwork, dict[str, Any]]:
-    """A network in evaluation mode on the CPU, and the facts about its training.
+    """Read a network that `save_features` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Returns
+    -------
+    network : FeatureNetwork
+        In evaluation mode, on the CPU.
+    facts : dict
+        About its training.
 
     Raises
     ------

@@ -13,14 +13,30 @@ CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
 
 def norm(channels: int, kind: Norm) -> nn.Module:
-    """The normalisation of that kind, with a scale and a shift per channel; the identity for `none`."""
+    """Return a normalisation with a scale and a shift per channel; the identity for `none`.
+
+    Parameters
+    ----------
+    channels : int
+        Of the maps.
+    kind : {"batch", "instance", "none"}
+        Which.
+    """
     if kind == "none":
         return nn.Identity()
     return nn.BatchNorm2d(channels) if kind == "batch" else nn.InstanceNorm2d(channels, affine=True)
 
 
 def conv_block(before: int, after: int, kind: Norm) -> nn.Sequential:
-    """3 x 3 convolution, normalisation, ReLU, and a slot for dropout; a bias only where nothing else shifts."""
+    """Return a 3 x 3 convolution, normalisation, ReLU, and a slot for dropout; a bias only where nothing else shifts.
+
+    Parameters
+    ----------
+    before, after : int
+        Channels in and out.
+    kind : {"batch", "instance", "none"}
+        Of the normalisation.
+    """
     convolution = nn.Conv2d(before, after, 3, 1, 1, bias=kind == "none")
     return nn.Sequential(convolution, norm(after, kind), nn.ReLU(inplace=True), SpatialDropout())
 
@@ -75,7 +91,15 @@ class SelfAttention(nn.Module):
 
 
 def initialise(network: nn.Module, generator: torch.Generator | None = None) -> None:
-    """Draw the weights: convolutions after He et al. (2015), those of `ShuffleUp` after ICNR."""
+    """Draw the weights: convolutions after He et al. (2015), those of `ShuffleUp` after ICNR.
+
+    Parameters
+    ----------
+    network : Module
+        Its weights are replaced.
+    generator : torch.Generator or None
+        The stream they are drawn from; None: torch's global one.
+    """
     for module in network.modules():
         if isinstance(module, CONVOLUTIONS):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
@@ -99,6 +123,13 @@ def normalise_spectra(network: nn.Module, generator: torch.Generator | None = No
     """Divide the weights of every convolution by their largest singular value, from now on (Miyato et al. 2018).
 
     The power iteration begins from vectors drawn from a stream of its own, not from torch's global one.
+
+    Parameters
+    ----------
+    network : Module
+        Its convolutions are changed.
+    generator : torch.Generator or None
+        Where the seed of that stream is drawn from; None: torch's global one.
     """
     seed = int(torch.randint(2**31, (), generator=generator))
     with torch.random.fork_rng(devices=[]):

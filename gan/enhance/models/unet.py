@@ -106,7 +106,20 @@ def enlarged(images: Tensor, scale: int) -> Tensor:
 
 
 def unet(config: UNetConfig, *, rng: torch.Generator | None = None) -> UNet:
-    """The U-Net of `config`, freshly initialised from `rng`, in training mode, on the CPU."""
+    """Build a U-Net, freshly initialised, in training mode, on the CPU.
+
+    Parameters
+    ----------
+    config : UNetConfig
+        What to build.
+    rng : torch.Generator or None
+        The stream that weights are drawn from; None: torch's global one.
+
+    Returns
+    -------
+    UNet
+        Images (N, C, S, S) in [0, 1] to images (N, C, kS, kS) in [-1, 1].
+    """
     network = UNet(config)
     initialise(network, rng)
     with torch.no_grad():

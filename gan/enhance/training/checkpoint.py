@@ -25,7 +25,20 @@ def resume(
     world: World | None = None,
     threads: int | None = None,
 ) -> EnhanceTrainer:
-    """A trainer as it was when `path` was saved, with the configs that are in the file.
+    """Return a trainer as it was when `path` was saved, with the configs that are in the file.
+
+    Parameters
+    ----------
+    path : path-like
+        A checkpoint of an `EnhanceTrainer`.
+    inputs, targets : ndarray
+        The pairs that it was trained on.
+    device, world, threads
+        As `EnhanceTrainer`.
+
+    Returns
+    -------
+    EnhanceTrainer
 
     Raises
     ------
@@ -43,7 +56,17 @@ def resume(
 
 
 def load_enhancer(path: str | os.PathLike[str]) -> tuple[UNet, UNetConfig]:
-    """An enhancer in evaluation mode on the CPU: the moving average where there is one.
+    """Return an enhancer in evaluation mode on the CPU, the moving average where there is one, and its config.
+
+    Parameters
+    ----------
+    path : path-like
+        A checkpoint of an `EnhanceTrainer`.
+
+    Returns
+    -------
+    network : UNet
+    config : UNetConfig
 
     Raises
     ------

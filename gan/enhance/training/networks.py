@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from common.errors import FieldError
 from gan.enhance.config import CriticConfig, EnhanceTrainConfig, UNetConfig
+from gan.enhance.losses import CRITIC_LOSSES, PIXEL_LOSSES, gradient_penalty
 from gan.enhance.models.critic import critic as build_critic
 from gan.enhance.models.perceptual import FeatureLoss, feature_loss
 from gan.enhance.models.unet import UNet, unet
-from gan.enhance.training import losses
 from gan.enhance.training.results import Terms
 from gan.training import optimiser
 from gan.training.distributed import World
@@ -126,26 +126,26 @@ class Players:
         self.critic.requires_grad_(False)
         with optimiser.autocast(self.device, self.dtype):
             made = self.generator(source)
-        terms = {"pixel": losses.pixel_loss(config.pixel, made, target)}
+        terms = {"pixel": PIXEL_LOSSES[config.pixel](made, target)}
         loss = config.pixel_weight * terms["pixel"]
         if self.features is not None:
             with optimiser.autocast(self.device, self.dtype):
                 terms["perceptual"] = self.features(made, target)
             loss = loss + config.perceptual_weight * terms["perceptual"]
         if config.stability_weight:
-            terms["stability"] = losses.pixel_loss("l1", made, self._of_perturbed(source))
+            terms["stability"] = PIXEL_LOSSES["l1"](made, self._of_perturbed(source))
             loss = loss + config.stability_weight * terms["stability"]
         terms["reconstruction"] = loss
         if adversarial and config.adversarial_weight:
             with optimiser.autocast(self.device, self.dtype):
                 opinion = self.critic(made, source)
-            terms["adversarial"] = losses.adversarial_loss(self.critic_config.loss, opinion)
+            terms["adversarial"] = CRITIC_LOSSES[self.critic_config.loss].generator(opinion)
             loss = loss + config.adversarial_weight * terms["adversarial"]
         optimiser.descend(self.optimizer_generator, loss, self.workers)
         self.steps += 1
         self._follow()
         with torch.no_grad():
-            terms["mse"] = losses.pixel_loss("mse", made, target)
+            terms["mse"] = PIXEL_LOSSES["mse"](made, target)
         return {"loss": loss.detach(), **{name: term.detach() for name, term in terms.items()}}
 
     def _of_perturbed(self, source: Tensor) -> Tensor:
@@ -178,22 +178,22 @@ class Players:
                 with torch.no_grad():
                     made = self.generator(source)
             real, fake = self.critic(target, source), self.critic(made, source)
-        loss = losses.critic_loss(config.loss, real, fake)
-        if config.loss == "wasserstein" and config.gradient_penalty:
+        chosen = CRITIC_LOSSES[config.loss]
+        loss = chosen.critic(real, fake)
+        if chosen.penalised and config.gradient_penalty:
             n = self.config.batch_size
             mixture = torch.rand(n, generator=self.streams["noise"], device=self.device)[self._share]
-            penalty = losses.gradient_penalty(lambda images: self.critic(images, source), target, made, mixture)
+            penalty = gradient_penalty(lambda images: self.critic(images, source), target, made, mixture)
             loss = loss + config.gradient_penalty * penalty
         optimiser.descend(self.optimizer_critic, loss, self.workers)
         return {"loss": loss.detach(), "real": real.detach().mean(), "fake": fake.detach().mean()}
 
     def _follow(self) -> None:
-        """Move the average towards the generator, faster in the first steps, so that it forgets the initial weights."""
+        """Move the average towards the generator."""
         if self.average is None:
             return
-        decay = min(self.config.ema_decay or 0.0, (1 + self.steps) / (10 + self.steps))
+        optimiser.follow(self.average, self.generator, self.config.ema_decay or 0.0, self.steps)
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1.0 - decay)
             for own, source in zip(self.average.buffers(), self.generator.buffers(), strict=True):
                 own.copy_(source)
 

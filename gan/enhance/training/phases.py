@@ -48,15 +48,34 @@ def begin(config: EnhanceTrainConfig) -> Progress:
 
 
 def total_epochs(config: EnhanceTrainConfig, progress: Progress) -> int:
-    """Epochs of the whole training, as far as is known: phases that ended early count what they took."""
+    """Return the epochs of the whole training, as far as is known: phases that ended early count what they took.
+
+    Parameters
+    ----------
+    config : EnhanceTrainConfig
+        The phases.
+    progress : Progress
+        Where the training stands.
+    """
     later = ORDER[ORDER.index(progress.phase) : -1]
     return progress.before + sum(_settings(config, phase).epochs for phase in later)
 
 
 def advance(config: EnhanceTrainConfig, progress: Progress, loss: float | None) -> Progress:
-    """After an epoch whose mean loss, the one that the phase's rule looks at, was this.
+    """Return where a training stands after an epoch.
 
-    None: the epoch had no step of the network that the rule is about; it counts, and says nothing.
+    Parameters
+    ----------
+    config : EnhanceTrainConfig
+        The phases.
+    progress : Progress
+        Before the epoch.
+    loss : float or None
+        Mean of the loss that the phase's rule looks at. None, or not finite: the epoch counts, and says nothing.
+
+    Returns
+    -------
+    Progress
     """
     settings = _settings(config, progress.phase)
     best, stale = progress.best, progress.stale

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from common.errors import FieldError, require
 from gan.enhance.config import SwitcherConfig
 
 Side = Literal["critic", "generator"]
@@ -48,13 +49,20 @@ def next_turn(config: SwitcherConfig, turn: Turn, loss: float | None = None) -> 
         The turn that the step belonged to.
     loss : float or None
         The critic's loss, or the generator's adversarial term without its weight.
+
+    Raises
+    ------
+    FieldError
+        The turn is none, or an adaptive switcher is given no loss.
     """
+    require(turn.side in OTHER, "side", turn.side, " or ".join(OTHER))
+    require(turn.steps >= 0, "steps", turn.steps, "0 or more")
     steps, average = turn.steps + 1, None
     if config.kind == "fixed":
         over = steps >= (config.critic_steps if turn.side == "critic" else config.generator_steps)
     else:
         if loss is None:
-            raise ValueError("an adaptive switcher needs the loss of each step")
+            raise FieldError("loss", None, "the loss of each step for an adaptive switcher")
         average = loss if turn.average is None else config.smoothing * turn.average + (1 - config.smoothing) * loss
         below = config.critic_below if turn.side == "critic" else config.generator_below
         over = average < below or steps >= config.max_steps

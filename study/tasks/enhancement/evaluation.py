@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from common.atomic import atomically
-from study.tasks.generation.evaluation import write_png
+from study.tasks.evaluator import Evaluation, finite
+from study.tasks.pictures import write_png
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TRIPTYCHS = 6
 SMALLEST_SHOWN = 128  # px: smaller images are enlarged for the eye
@@ -18,26 +21,26 @@ CONTRAST = 4  # of difference images
 RANKABLE_FITS = 0.7
 
 
-@dataclass(frozen=True)
-class PairEvaluation:
-    """What one evaluation found.
+@dataclass(frozen=True, kw_only=True)
+class PairEvaluation(Evaluation):
+    """What one evaluation of an enhancer found.
 
     Attributes
     ----------
-    metrics : dict of str to float
-        Finite numbers by their MLflow names.
     tables : dict of str to DataFrame
         By file name: one row per galaxy, and detections by magnitude; empty when the trial had diverged.
     pictures : dict of str to (H, W, 3) uint8 array
         By file name: `triptychs` and `differences` of the same galaxies at every evaluation.
-    rankable : bool
-        Enough fits succeeded for the shapes to mean anything.
     """
 
-    metrics: dict[str, float]
-    tables: dict[str, Any] = field(default_factory=dict)
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     pictures: dict[str, np.ndarray] = field(default_factory=dict)
-    rankable: bool = False
+
+    def _write_files(self, folder: Path) -> None:
+        for name, table in self.tables.items():
+            atomically(folder / f"{name}.parquet", table.to_parquet)
+        for name, picture in self.pictures.items():
+            write_png(picture, folder / f"{name}.png")
 
 
 def evaluate_pairs(
@@ -61,11 +64,11 @@ def evaluate_pairs(
 
     predictions = enhance(generator, inputs, tile=inputs.shape[1])
     result = judge(inputs, predictions, targets, engine=engine, jobs=jobs)
-    metrics = result.metrics()
+    metrics = finite(result.metrics())
     tables = {"galaxies": result.table, "detections": result.detections}
     pictures = triptychs(*(stack[_fixed(len(inputs))] for stack in (inputs, predictions, targets)))
     rankable = metrics.get("failed/prediction", 1.0) <= 1 - RANKABLE_FITS
-    return PairEvaluation(metrics, tables, pictures, rankable)
+    return PairEvaluation(metrics=metrics, rankable=rankable, tables=tables, pictures=pictures)
 
 
 def _fixed(count: int) -> np.ndarray:
@@ -99,22 +102,12 @@ def triptychs(inputs: np.ndarray, predictions: np.ndarray, targets: np.ndarray) 
         return contact_sheet(stacked.repeat(zoom, 1).repeat(zoom, 2), columns=len(columns))
 
     def less(images: np.ndarray) -> np.ndarray:
-        return np.clip(127.5 + CONTRAST * (images.astype(np.float32) - targets), 0, 255).astype(np.uint8)
+        shifted = 127.5 + CONTRAST * (images.astype(np.float32) - targets)
+        return np.asarray(np.clip(shifted, 0, 255), np.uint8)
 
     return {"triptychs": sheet(large, predictions, targets), "differences": sheet(less(large), less(predictions))}
 
 
 def diverged() -> PairEvaluation:
     """The evaluation of a trial whose networks are worth nothing: the worst finite values are its objectives."""
-    return PairEvaluation({"failed/prediction": 1.0})
-
-
-def write_evaluation(evaluation: PairEvaluation, folder: Path, facts: dict[str, Any]) -> None:
-    """Write metrics, tables and pictures; `evaluation.json` comes last and so marks completeness."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, table in evaluation.tables.items():
-        atomically(folder / f"{name}.parquet", table.to_parquet)
-    for name, picture in evaluation.pictures.items():
-        write_png(picture, folder / f"{name}.png")
-    content = {**facts, "metrics": evaluation.metrics, "rankable": evaluation.rankable}
-    atomically(folder / "evaluation.json", lambda path: path.write_text(json.dumps(content, indent=1)))
+    return PairEvaluation(metrics={"failed/prediction": 1.0})

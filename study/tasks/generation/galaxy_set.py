@@ -6,12 +6,12 @@ from pathlib import Path
 
 from gan.data import GalaxySet
 from gan.datasets.synthetic import cache_folder
-from study.config.study import Study
-from study.tasks.generation.galaxies import SYNTHETIC
+from study.config.families import GalaxyStudy
 from study.tasks.generation.sampling import sizes
+from study.tasks.split import SYNTHETIC
 
 
-def open_galaxy_set(study: Study, folder: Path) -> GalaxySet:
+def open_galaxy_set(study: GalaxyStudy, folder: Path) -> GalaxySet:
     """Return the galaxy set that the study in `folder` used.
 
     Raises

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gan.config import ModelConfig
+from study.storage.trial_files import TrialFiles
+from study.tasks.split import Rows, load_rows
+
+if TYPE_CHECKING:
+    from gan.data import GalaxySet
 
 
 def input_size(model: ModelConfig) -> int | None:
-    """Side of the images that the family's generator takes; None for a generator of galaxies from noise."""
+    """Return the side of the images that the family's generator takes; None for a generator of galaxies from noise."""
     from gan.models import FAMILIES
 
     family = FAMILIES[model.family]
@@ -20,49 +25,50 @@ def input_size(model: ModelConfig) -> int | None:
 
 
 def sizes(model: ModelConfig) -> tuple[int, ...]:
-    """Image sizes that training needs."""
+    """Return the sides of the images that training needs, in pixels."""
     small = input_size(model)
     return (model.image_size,) if small is None else (small, model.image_size)
 
 
-def training_images(galaxies: Any, model: ModelConfig, indices: np.ndarray) -> Any:
-    """What `gan.training.trainer.Trainer` takes: an array, or arrays by side for a family that takes images."""
+def training_images(galaxies: GalaxySet, model: ModelConfig, rows: Rows) -> Any:
+    """Return what `gan.training.trainer.Trainer` takes: an array, or arrays by side for a family that takes images."""
     if input_size(model) is None:
-        return galaxies.images(model.image_size)[indices]
-    return {side: galaxies.images(side)[indices] for side in sizes(model)}
+        return galaxies.images(model.image_size)[rows]
+    return {side: galaxies.images(side)[rows] for side in sizes(model)}
 
 
 @dataclass(frozen=True)
-class Drawing:
+class Sampling:
     """Where the galaxies that a study judges come from.
 
     Attributes
     ----------
-    set, split : str
-        The galaxy set and the rows of its parts.
+    files : TrialFiles
+        The galaxy set and the rows of its parts. For a family that takes images, `stage1` draws what is enlarged;
+        without it the reference galaxies themselves are enlarged, which flatters the family.
     model : ModelConfig
         Of the generator.
-    stage1 : str or None
-        For a family that takes images: the checkpoint whose galaxies it enlarges. None: the reference galaxies
-        themselves are enlarged, which flatters it.
     """
 
-    set: str
-    split: str
+    files: TrialFiles
     model: ModelConfig
-    stage1: str | None
 
     @property
     def enlarges_real(self) -> bool:
         """Whether there is nothing but real galaxies to enlarge."""
-        return input_size(self.model) is not None and self.stage1 is None
+        return input_size(self.model) is not None and self.files.stage1 is None
+
+    @property
+    def without_stage1(self) -> Sampling:
+        """The same on enlarged real galaxies."""
+        return Sampling(dataclasses.replace(self.files, stage1=None), self.model)
 
     def count(self, samples: int) -> int:
-        """Galaxies that can be drawn when `samples` are asked for."""
+        """Return how many galaxies can be drawn when `samples` are asked for."""
         return min(samples, len(self._reference_rows())) if self.enlarges_real else samples
 
-    def draw(self, generator: Any, n: int, *, seed: int, start: int = 0) -> np.ndarray:
-        """Galaxies `start` to `start + n`: (n, H, W, C) uint8, wherever the generator is."""
+    def sample(self, generator: Any, n: int, *, seed: int, start: int = 0) -> np.ndarray:
+        """Return galaxies `start` to `start + n`: (n, H, W, C) uint8, wherever the generator is."""
         from gan.sample import enlarge, sample
 
         if self.enlarges_real:
@@ -70,29 +76,23 @@ class Drawing:
         return sample(self.chained(generator), n, seed=seed, start=start)
 
     def chained(self, generator: Any) -> Any:
-        """The generator, behind its first stage where it has one."""
-        if self.stage1 is None or input_size(self.model) is None:
+        """Return the generator, behind its first stage where it has one."""
+        if self.files.stage1 is None or input_size(self.model) is None:
             return generator
         from gan.models.chain import Chain
         from gan.sample import network_device
         from gan.training.checkpoint import load_generator
 
-        first, _ = load_generator(self.stage1)
+        first, _ = load_generator(self.files.stage1)
         return Chain(first.to(network_device(generator)), generator)
 
     def real_inputs(self, start: int, stop: int) -> np.ndarray:
-        """Small images of the reference galaxies."""
+        """Return small images of the reference galaxies: (stop - start, h, w, C) uint8."""
         from gan.data import GalaxySet
 
         side = input_size(self.model)
         assert side is not None
-        return GalaxySet.open(self.set).images(side)[self._reference_rows()[start:stop]]
+        return GalaxySet.open(self.files.data).images(side)[self._reference_rows()[start:stop]]
 
-    def _reference_rows(self) -> np.ndarray:
-        return load_indices(Path(self.split), "reference")
-
-
-def load_indices(path: Path, which: str) -> np.ndarray:
-    """Row numbers of the `train` or `reference` galaxies, an int64 array."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return arrays[which]
+    def _reference_rows(self) -> Rows:
+        return load_rows(self.files.split, "reference")

@@ -1,39 +1,43 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
 
-from gan.enhance.training.losses import adversarial_loss, critic_loss, gradient_penalty, pixel_loss
+from common.errors import FieldError
+from gan.enhance.config import CriticConfig, LossConfig
+from gan.enhance.losses import CRITIC_LOSSES, PIXEL_LOSSES, CriticLoss, gradient_penalty
 
 
 def test_pixel_losses_are_in_units_of_the_full_range():
     black, grey = torch.full((2, 3, 4, 4), -1.0), torch.full((2, 3, 4, 4), 0.0)
-    assert pixel_loss("l1", grey, black) == pytest.approx(0.5)
-    assert pixel_loss("mse", grey, black) == pytest.approx(0.25)
+    assert PIXEL_LOSSES["l1"](grey, black) == pytest.approx(0.5)
+    assert PIXEL_LOSSES["mse"](grey, black) == pytest.approx(0.25)
 
 
 def test_critic_losses_in_closed_form():
     real, fake = torch.tensor([2.0, -1.0]), torch.tensor([0.5, -3.0])
     sigmoid = torch.sigmoid
     bce = -(sigmoid(real).log().mean() + (1 - sigmoid(fake)).log().mean())
-    assert critic_loss("bce", real, fake) == pytest.approx(float(bce))
-    assert critic_loss("hinge", real, fake) == pytest.approx((0 + 2) / 2 + (1.5 + 0) / 2)
-    assert critic_loss("wasserstein", real, fake) == pytest.approx(-1.25 - 0.5)
+    assert CRITIC_LOSSES["bce"].critic(real, fake) == pytest.approx(float(bce))
+    assert CRITIC_LOSSES["hinge"].critic(real, fake) == pytest.approx((0 + 2) / 2 + (1.5 + 0) / 2)
+    assert CRITIC_LOSSES["wasserstein"].critic(real, fake) == pytest.approx(-1.25 - 0.5)
 
 
 def test_generator_losses_in_closed_form():
     fake = torch.tensor([0.5, -3.0])
-    assert adversarial_loss("bce", fake) == pytest.approx(float(-torch.sigmoid(fake).log().mean()))
-    assert adversarial_loss("hinge", fake) == adversarial_loss("wasserstein", fake) == pytest.approx(1.25)
+    assert CRITIC_LOSSES["bce"].generator(fake) == pytest.approx(float(-torch.sigmoid(fake).log().mean()))
+    assert CRITIC_LOSSES["hinge"].generator(fake) == CRITIC_LOSSES["wasserstein"].generator(fake) == pytest.approx(1.25)
 
 
 def test_indifference_is_what_the_thresholds_are_told_to_be():
     zero = torch.zeros(4)
-    assert critic_loss("bce", zero, zero) == pytest.approx(2 * math.log(2))
-    assert critic_loss("hinge", zero, zero) == 2
-    assert adversarial_loss("bce", zero) == pytest.approx(math.log(2))
+    assert CRITIC_LOSSES["bce"].critic(zero, zero) == pytest.approx(2 * math.log(2))
+    assert CRITIC_LOSSES["hinge"].critic(zero, zero) == 2
+    assert CRITIC_LOSSES["bce"].generator(zero) == pytest.approx(math.log(2))
 
 
 def test_gradient_penalty_of_a_linear_critic():
@@ -53,3 +57,19 @@ def test_gradient_penalty_is_taken_between_the_two():
     for mixture, expected in ((1.0, 4.0), (0.0, 0.0), (0.5, 1.0)):
         penalty = gradient_penalty(lambda x: x.square().sum((1, 2, 3)) / 2, real, fake, torch.tensor([mixture]))
         assert penalty.item() == pytest.approx(expected)
+
+
+def test_a_loss_that_is_registered_is_a_setting_at_once(monkeypatch):
+    monkeypatch.setitem(CRITIC_LOSSES, "mine", CriticLoss(critic=torch.add, generator=torch.sum, penalised=True))
+    monkeypatch.setitem(PIXEL_LOSSES, "mine", torch.dist)
+    assert CriticConfig(loss="mine").loss == LossConfig(pixel="mine").pixel == "mine"
+    with pytest.raises(FieldError, match="the mine loss"):
+        CriticConfig(loss="mine", norm="batch")
+    for config, field in ((CriticConfig, "loss"), (LossConfig, "pixel")):
+        with pytest.raises(FieldError, match='or "mine"'):
+            config(**{field: "nothing"})
+
+
+def test_settings_are_read_without_pytorch():
+    code = "import sys, gan.enhance.config; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import fcntl
 
-from study.config.study import load_study
+from study.config import load_study
 from study.reporting.data import read_study
 from study.reporting.page import page
-from study.tasks.generation.galaxies import open_galaxies
 from study.tasks.generation.galaxy_set import open_galaxy_set
+from study.tasks.registry import task_of
 from tests.study.small_studies import snapshot
 
 
@@ -37,17 +37,17 @@ def test_reading_changes_nothing(results):
 def test_a_second_stage_on_synthetic_galaxies_has_its_reference_and_spectrum_floor(paper_results):
     data = read_study(paper_results / "stage2")
     assert data.reference_images is not None and data.reference_images.shape == (40, 128, 128, 3)
-    floor = data.judged[0].spectrum_floor
+    floor = data.judged[0].metrics.get("floor/spectrum")
     assert floor is not None and 0 < floor < 1
 
 
 def test_without_the_galaxy_set_there_is_no_reference_image(results):
     data = read_study(results / "search")
-    assert data.reference_images is None and data.judged[0].spectrum_floor is None
+    assert data.reference_images is None
 
 
 def test_the_galaxies_that_a_study_draws_are_those_that_are_read_again(paper_results):
     study = load_study(paper_results / "stage2" / "study.yaml")
-    drawn = open_galaxies(study, paper_results / ".cache")
+    drawn = task_of(study).images.open(paper_results / ".cache")
     read = open_galaxy_set(study, paper_results / "stage2")
     assert read.path.resolve() == drawn.path and read.content_hash == drawn.content

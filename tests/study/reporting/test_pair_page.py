@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from study.config.study import load_study
+from study.config import load_study
 from study.reporting.pair_page import page
 from study.results.trials import TrialRow
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from common.errors import InputError
-from study.config.study import load_study
+from study.config import load_study
 from study.results.history import judged, open_database, read_json, read_split, read_trials
 from tests.study.small_studies import snapshot
 
