@@ -41,6 +41,8 @@ MAX_ISOPHOTES = 400
 RUNAWAY = -9
 
 _jit = nb.njit(cache=True, nogil=True, error_model="numpy")
+_jit_inline = nb.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+"""For parts of a function that would be slower if they were called."""
 
 
 class Limits(NamedTuple):
@@ -96,7 +98,7 @@ def _turned(old):
     return Geometry(old.x0, old.y0, eps, pa, old.start_sma, old.start_eps)
 
 
-@_jit
+@_jit_inline
 def _largest_harmonic(sample):
     """The harmonic of the largest amplitude, and its number: sin, cos, sin 2, cos 2."""
     largest, which = sample.sin1, 0
@@ -155,7 +157,7 @@ def _gradient(frame, walks, at, geometry, sample, previous, scratch):
     return gradient, error, True
 
 
-@_jit
+@_jit_inline
 def _corrected(frame, walks, at, geometry, sample, gradient, scratch):
     """Correct an ellipse by its largest harmonic and sample it again.
 
