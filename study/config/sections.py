@@ -49,7 +49,7 @@ class DataConfig:
         Side in pixels; must be among the set's sizes.
     held_out : int or None
         Galaxies kept out of training as the objective's reference;
-        None: `objective.samples`, at most a quarter of the set.
+        None: `objective.samples`, at most a quarter of the set; where that is fewer than 50, none is kept out.
     synthetic_count : int
         Galaxies drawn where `set` is `synthetic`.
     seed : int

@@ -1,4 +1,4 @@
-"""What a dead process left: folders mended, Optuna and MLflow completed from the results folder, each value once."""
+"""What a dead process left: folders mended, and Optuna completed from the results folder, each value once."""
 
 import errno
 import json
@@ -14,12 +14,10 @@ from gan.config import ModelConfig, TrainConfig
 from gan.training import checkpoint
 from gan.training.trainer import Trainer
 from study.config import load_study
-from study.search.history import open_history, trial_config
-from study.search.mlflow_backfill import send_missing
+from study.search.history import open_history
 from study.search.searcher import HistorySearch
 from study.storage.disk_errors import storage_fault
 from study.storage.trial_folder import checkpoints, damage, mend, reported
-from study.tracking.mlflow_tracker import Tracker
 
 SPACE = """\
 study: demo
@@ -116,40 +114,6 @@ def test_a_halted_search_leaves_its_trials_to_be_resumed(study, tmp_path):
         search.on_trial_complete(name, {"epoch": 10, "objective": 0.5})
     assert search.suggest("c") == search.FINISHED
     assert [t.state for t in history.study.trials] == [TrialState.RUNNING, TrialState.RUNNING]
-
-
-def test_mlflow_is_completed_from_the_folders_each_value_once(study, trainer, tmp_path):
-    history = open_history(study, tmp_path / "optuna.db")
-    search = HistorySearch(study, history)
-    for name, last in (("ends", 30), ("stopped", 20)):
-        number = search.suggest(name)["name"]
-        for epoch in range(10, last + 1, 10):
-            save(trainer, tmp_path / "trials" / number, epoch)
-        search.on_trial_result(name, {"epoch": last, "objective": 0.5})
-        search.on_trial_complete(name, {"epoch": last, "objective": 0.5, "final": last == 30})
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    sent = []
-    for _ in range(2):
-        tracker = Tracker(uri, study, "identity", tmp_path / "artifacts")
-        tracker.start({})
-        if not sent:
-            # As if the process had been killed here: half of the losses had arrived, and an evaluation.
-            losses, (evaluation, *_) = reported(tmp_path / "trials" / "0000")
-            tracker.trial_result(trial_config(study, history.study.trials[0]), {"epoch": 7, "history": losses[:7]})
-            tracker.trial_result(trial_config(study, history.study.trials[0]), evaluation)
-        sent.append(send_missing(study, history.study, tmp_path / "trials", tracker))
-        assert tracker.close("FINISHED") == 0
-    assert sent == [2, 0]
-    client = mlflow.MlflowClient(uri)
-    runs = client.search_runs([client.get_experiment_by_name("demo").experiment_id])
-    found = {r.data.tags.get("trial_id", "study"): r for r in runs}
-    assert len(runs) == len(found) == 3 and {r.info.status for r in runs} == {"FINISHED"}
-    for name, last, ending in (("0000", 30, "complete"), ("0001", 20, "stopped early")):
-        run = found[name]
-        assert run.data.tags["ending"] == ending and run.data.params
-        steps = {k: [m.step for m in client.get_metric_history(run.info.run_id, k)] for k in run.data.metrics}
-        assert sorted(steps["loss/generator"]) == list(range(1, last + 1))
-        assert sorted(steps["objective"]) == sorted(steps["ks_mean"]) == list(range(10, last + 1, 10))
 
 
 def test_processes_that_create_one_store_at_the_same_time_make_it_once(tmp_path):

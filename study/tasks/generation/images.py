@@ -46,7 +46,7 @@ class GalaxyImages(TaskImages):
         try:
             check(study.model)
         except FieldError as error:
-            key = f"model.{error.field}"
+            key = "data.image_size" if error.field == "image_size" else f"model.{error.field}"
             raise ConfigError(
                 *locate(study.lines, key, study.file), key, error.value, f"expected {error.accepted}"
             ) from None
@@ -90,7 +90,9 @@ class GalaxyImages(TaskImages):
             absent = bool(problems) and "data" in problems[0]
             count = PAPER_GALAXIES if absent else len(GalaxySet.open(study.data.set))
             name = f"{study.data.set}" + (f" (absent: the paper's {count:,} assumed)" if absent else "")
-        held = study.data.held_out or min(study.objective.samples, int(count * MOST_HELD_OUT))
+        held = held_out_count(study, count)
+        if held == 0:
+            return f"{name}: {count:,} to train on, the same as reference: too few to hold any out", count
         return f"{name}: {count - held:,} to train on, {held:,} held out as reference", count - held
 
     def open(self, cache: Path) -> DatasetSplit:
@@ -149,6 +151,14 @@ def _enough(study: GalaxyStudy, count: int, key: str) -> None:
         raise ConfigError(*where, "objective.samples", study.objective.samples, hint, problem)
 
 
+def held_out_count(study: GalaxyStudy, count: int) -> int:
+    """Galaxies to hold out of `count`; 0 where the file asks for no number and a quarter would be too few to judge."""
+    if study.data.held_out is not None:
+        return study.data.held_out
+    held = min(study.objective.samples, int(count * MOST_HELD_OUT))
+    return held if held >= FEWEST_HELD_OUT else 0
+
+
 def _divide(study: GalaxyStudy, galaxies: GalaxySet) -> tuple[Rows, Rows, bool]:
     count = len(galaxies)
     _enough(study, count, "data.set")
@@ -158,12 +168,12 @@ def _divide(study: GalaxyStudy, galaxies: GalaxySet) -> tuple[Rows, Rows, bool]:
         where = locate(study.lines, "data.held_out", study.file)
         hint = f"leave at least {batch} of the {count} galaxies for training"
         raise ConfigError(*where, "data.held_out", wanted, hint)
-    held = wanted if wanted is not None else min(study.objective.samples, int(count * MOST_HELD_OUT))
+    held = held_out_count(study, count)
     if count - held < batch:
         where = locate(study.lines, "train.batch_size", study.file)
         hint = f"at most {count - held}: the set has {count} galaxies, {held} of them held out"
         raise ConfigError(*where, "train.batch_size", batch, hint, "too few images")
-    if held < FEWEST_HELD_OUT:
+    if held == 0:
         everything = np.arange(count)
         return everything, everything, False
     train, reference = galaxies.split(held, study.data.seed)

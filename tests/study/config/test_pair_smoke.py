@@ -58,3 +58,11 @@ def test_the_shipped_study_keeps_its_axes():
     study, small = (load_study(ROOT / "search_spaces" / "enhance.yaml", smoke=smoke) for smoke in (False, True))
     assert {a.name for a in small.axes} == {a.name for a in study.axes}
     assert set(small.presets) == set(study.presets)
+
+
+def test_the_search_space_of_the_blog_shrinks_to_a_smoke_run():
+    study = load_study(ROOT / "search_spaces" / "enhance.yaml", smoke=True)
+    assert study.train.epochs <= 8 and study.model.image_size == 48 and study.data.set == "synthetic"
+    alone = study.configure(study.presets["unet_alone"])[1]
+    assert alone.adversarial.epochs == 0 and alone.epochs == study.train.epochs
+    assert "study.enhance" not in study.as_yaml()

@@ -36,11 +36,12 @@ def test_the_finalists_evaluation_is_shown_with_its_pictures(study, tmp_path):
     assert "Epoch 3, judged on 900 pairs that chose nothing." in pages[1]
     pictures = [text.partition("data:image/png;base64,")[2].partition("'")[0] for text in pages]
     assert all(pictures) and pictures[0] != pictures[1]
+    assert all(text.count("data:image/png;base64,") == 1 and "http" not in text for text in pages)
 
 
 def test_metrics_stand_beside_those_of_the_input(study, tmp_path):
     text = page(study, tmp_path, [row(tmp_path, None)])
-    assert "<td>psnr</td><td>31.5</td><td>28.25</td>" in text
+    assert "<td>psnr</td><td>31.5</td><td>28.25</td>" in text and "<td>31.500</td>" in text
     assert "<td>bias/flux</td><td>0.1</td><td>0.375</td>" in text
     assert "<td>gain</td><td>0.1</td><td></td>" in text
 

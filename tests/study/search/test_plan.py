@@ -1,53 +1,19 @@
-"""Placement and cost by arithmetic."""
+"""What a study will do, by arithmetic."""
 
-from pathlib import Path
+import io
 
 import pytest
+from rich.console import Console
 
-from gan.config import ModelConfig
-from study.cluster.placement import Node, place, workers_that_fit
+from study.cluster.placement import Node, Placement
 from study.config import load_study
-from study.config.errors import InputError
-from study.search.plan import duration, expected_epochs
-from study.tasks.generation.cost import training_flops
+from study.search.plan import STARTUP_S, duration, expected_epochs, expected_seconds, rows, show
+from study.tasks.task import Cost
+from tests.study.config.spaces import GOOD, ROOT, load
 
-SPACE = Path(__file__).resolve().parents[3] / "search_spaces" / "dcgan128.yaml"
-
-
-@pytest.mark.parametrize(
-    ("node", "cpus", "gpus", "fit"),
-    [
-        (Node(8, 0), 2, 0, 4),
-        (Node(8, 2), 2, 0.5, 4),
-        (Node(8, 1), 2, 0.3, 3),
-        (Node(16, 8), 1, 2, 4),
-        (Node(1, 4), 2, 1, 0),
-        (Node(2, 0), 1, 1, 0),
-        (Node(2, 0), 0.5, 0, 4),
-    ],
-)
-def test_workers_on_a_node(node, cpus, gpus, fit):
-    assert workers_that_fit(node, cpus, gpus) == fit
-
-
-def test_fractions_of_a_gpu_pack_trials_and_the_cap_holds():
-    study = load_study(SPACE)
-    assert place(study, (Node(16, 2),)).concurrent == 4
-    assert place(study, (Node(2, 1), Node(2, 1))).concurrent == 2
-    capped = load_study(SPACE, ["resources.max_concurrent=3"])
-    assert place(capped, (Node(64, 8),)).concurrent == 3
-    assert place(load_study(SPACE, ["search.trials=2"]), (Node(64, 8),)).concurrent == 2
-
-
-def test_workers_of_one_trial_may_stand_on_several_nodes():
-    study = load_study(SPACE, ["resources={workers: 2, cpus_per_worker: 2, gpus_per_worker: 1}"])
-    assert place(study, (Node(2, 1), Node(2, 1))).concurrent == 1
-
-
-@pytest.mark.parametrize("nodes", [(Node(2, 0),), (Node(1, 1),)])
-def test_a_plan_that_cannot_run_is_refused_with_a_sentence(nodes):
-    with pytest.raises(InputError, match=r"one trial needs 1 worker\(s\) of 2 CPU and 0.5 GPU, and there are"):
-        place(load_study(SPACE), nodes)
+SPACE = ROOT / "search_spaces" / "dcgan128.yaml"
+PLANNED = {"model": "a model", "training": "a training", "objective": "an objective"}
+NODES = (Node(4, 1), Node(2, 0))
 
 
 def test_expected_epochs_of_successive_halving():
@@ -56,21 +22,69 @@ def test_expected_epochs_of_successive_halving():
     assert expected_epochs(load_study(SPACE, ["search.scheduler.name=none"])) == 400
 
 
-def test_training_flops_match_the_convolutions():
-    # Forward of an l-layer by hand: 2 * multiplications; the generator's first layer makes 4 x 4 from 1 x 1.
-    w, z = 16, 100
-    generator = 2 * 16 * z * 8 * w
-    side = 4
-    for inner, outer in ((8 * w, 4 * w), (4 * w, 2 * w), (2 * w, w), (w, 3)):
-        generator += 2 * 16 * inner * outer * side**2
-        side *= 2
-    discriminator, side = 0, 32
-    for inner, outer in ((3, w), (w, 2 * w), (2 * w, 4 * w), (4 * w, 8 * w)):
-        discriminator += 2 * 16 * inner * outer * side**2
-        side //= 2
-    discriminator += 2 * 16 * 8 * w
-    assert training_flops(ModelConfig(width=16)) == pytest.approx(3 * generator + 8 * discriminator)
-
-
 def test_durations_as_people_say_them():
     assert [duration(s) for s in (30, 600, 7200, 3e6)] == ["30 s", "10 min", "2.0 h", "35 days"]
+
+
+def test_times_change_their_unit_where_people_do():
+    times = (0.4, 89, 91, 5399, 5401, 47.9 * 3600, 48.1 * 3600)
+    assert [duration(s) for s in times] == ["0 s", "89 s", "2 min", "90 min", "1.5 h", "47.9 h", "2 days"]
+
+
+def test_expected_seconds_of_a_search_without_early_stopping(tmp_path):
+    """7 trials, 2 at once: 4 rounds of 40 epochs of 1,000 images at 100/s and of 4 evaluations of 500 at 50/s."""
+    study = load(
+        tmp_path, "search={sampler: random, trials: 7, scheduler: {name: none}}",
+        "objective={samples: 500, every_epochs: 10, finalists: 3, final_samples: 800}",
+    )  # fmt: skip
+    seconds = expected_seconds(study, Placement(2, 1, NODES), Cost(100.0, 50.0, "cpu"), 1000)
+    assert seconds == pytest.approx(4 * (400 + 40 + STARTUP_S) + 3 * 800 / (50 * 2))
+
+
+def test_workers_share_the_images_of_a_trial(tmp_path):
+    placement, cost = Placement(1, 1, NODES), Cost(100.0, 1e9, "cpu")
+    one, two = (
+        expected_seconds(load(tmp_path, f"resources.workers={n}", "objective.finalists=0"), placement, cost, 1000)
+        for n in (1, 2)
+    )
+    assert one - 5 * STARTUP_S == pytest.approx(2 * (two - 5 * STARTUP_S), rel=1e-6)
+
+
+def test_the_plan_says_what_is_varied_from_what(tmp_path):
+    study = load(
+        tmp_path, "presets={early: {train.dropout.onset_epoch: 5}}", "description=What of it?",
+        "axes.both={points: [{train.lr: 1.0e-3, train.batch_size: 8}]}", "search.scheduler.grace_epochs=5",
+    )  # fmt: skip
+    lines = dict(rows(study, PLANNED, Placement(2, 1, NODES), "the galaxies"))
+    assert lines["study"] == "demo: What of it?" and lines["galaxies"] == "the galaxies"
+    assert [lines[name] for name in PLANNED] == list(PLANNED.values())
+    assert lines["trials"] == "5 by random; first: baseline, preset:early"
+    assert lines["  model.discriminator_width"] == "{8, 16}, baseline none"
+    assert lines["  train.dropout.onset_epoch"] == "[0, 40] step 10, baseline none"
+    assert lines["  train.dropout.end_epoch"].endswith("when train.dropout.onset_epoch below 20, baseline none")
+    assert lines["  both"] == "{lr=0.001 batch_size=8}, baseline lr=0.0002 batch_size=32"
+    assert lines["  preset early"] == "dropout.onset_epoch=5"
+    assert lines["early stopping"] == "asha, rungs at 5, 15; best 1/3 go on"
+    assert lines["one trial"] == "1 worker(s), each 1 CPU, 0 GPU"
+    assert lines["at once"] == "2 trial(s) on 6 CPUs, 1 GPUs"
+    assert "expected time" not in lines
+
+
+def test_a_grid_counts_its_points_and_an_ablation_never_stops_early(tmp_path):
+    grid = load(tmp_path, "search={sampler: grid}", text=GOOD)
+    assert dict(rows(grid, PLANNED, None, ""))["trials"] == "19 by grid; first: 19 points"
+    ablation = load(tmp_path, "search={sampler: ablation}", "axes.train.dropout.end_epoch=null")
+    lines = dict(rows(ablation, PLANNED, None, ""))
+    assert lines["early stopping"] == "none" and "at once" not in lines
+    assert lines["trials"] == "8 by ablation; first: baseline, train.dropout.onset_epoch, model.discriminator_width"
+
+
+def test_the_time_stands_beside_the_speeds_it_comes_from(tmp_path):
+    lines = dict(rows(load(tmp_path), PLANNED, None, "", seconds=600.0, cost=Cost(1234.5, 67.8, "cpu")))
+    assert lines["expected time"] == "about 10 min (1.23e+03 training images/s and 68 measured/s a trial on this cpu)"
+
+
+def test_the_plan_is_printed_line_by_line():
+    text = io.StringIO()
+    show(Console(file=text, width=60), [("study", "a: b"), ("  model.width", "{2, 3}")])
+    assert [line.rstrip() for line in text.getvalue().splitlines()] == ["study          a: b", "  model.width  {2, 3}"]

@@ -1,6 +1,5 @@
-"""What every task must have, and what a finished study tells its user to do next."""
+"""What every task must have."""
 
-import shlex
 from pathlib import Path
 
 import numpy as np
@@ -9,28 +8,7 @@ import pytest
 from eval.distances import compare
 from eval.measure import measure
 from eval.statistics.enhancement import judge
-from study.config import load_study
-from study.generate import parser
-from study.tasks.registry import task_of
 from study.tasks.task import TaskObjective, TaskResults
-
-SPACES = Path(__file__).resolve().parents[3] / "search_spaces"
-
-
-@pytest.mark.parametrize(
-    ("space", "settings", "expected"),
-    [
-        ("dcgan64.yaml", (), {"model": "best.pt", "enlarge": None}),
-        ("stackgan.yaml", ("objective.stage1=first.pt",), {"model": "first.pt", "enlarge": "best.pt"}),
-        ("stackgan.yaml", (), {"model": "STAGE1", "enlarge": "best.pt"}),
-    ],
-)
-def test_the_command_that_makes_galaxies_is_one_that_generate_takes(space, settings, expected):
-    study = load_study(SPACES / space, settings)
-    command = shlex.split(task_of(study).results.use(Path("best.pt")).partition(":")[2])
-    assert command[:3] == ["python", "-m", "study.generate"]
-    taken = vars(parser().parse_args(command[3:]))
-    assert {name: taken[name] for name in expected} == expected
 
 
 def test_no_figure_of_an_evaluation_is_taken_for_news_of_the_trial():
