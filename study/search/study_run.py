@@ -38,6 +38,7 @@ from study.tracking.credentials import without_password
 from study.tracking.mlflow_tracker import CLOSE_TIMEOUT_S, Pictures, Tracker
 
 if TYPE_CHECKING:
+    import optuna
     import pandas as pd
 
 SPARE_FINALISTS = 2
@@ -111,14 +112,14 @@ class StudyRun:
         if folder.state.get("ended") and (self.finish or len(finished(history.study)) >= study.trials):
             if not folder.state.get("unsent"):
                 self.console.print(f"{folder.path}: this study is finished; nothing to do")
-                return self.show_end(history)
+                return self.show_end(history.study)
             self.console.print(f"{folder.path}: this study is finished; sending MLflow what it has not got yet")
         unsent = self._work(history)
         folder.save(ended=time.time(), unsent=unsent)
         if folder.mirror:
             folder.mirror.push_driver()
         self.console.print(f"\ntook {plan.duration(time.time() - self.started)}")
-        return self.show_end(history)
+        return self.show_end(history.study)
 
     def _work(self, history: History) -> int:
         """Search and judge; returns how many messages MLflow did not take."""
@@ -261,9 +262,9 @@ class StudyRun:
         metrics = {f"final/{name}": value for name, value in final["metrics"].items()}
         tracker.log_files(row.name, files, metrics, found=final.get("time", 0.0))
 
-    def show_end(self, history: History) -> int:
+    def show_end(self, history: optuna.Study) -> int:
         """Print the ranked table and where things are; returns the exit code."""
-        rows = collect(self.study, history.study, self.folder.path)
+        rows = collect(self.study, history, self.folder.path)
         best = self.folder.path / "best" / "checkpoint.pt"
         shown = without_password(self.uri)
         server = self.uri.startswith("http")

@@ -82,4 +82,4 @@ def test_mlflow_is_completed_from_the_folders_each_value_once(study, tmp_path):
     failed = found["0003"]
     assert failed.info.status == "FAILED" and failed.data.metrics == {}
     assert failed.data.tags["error"] == "RuntimeError: the GPU is gone" and failed.data.tags["ending"] == "failed"
-    assert history.trials[3].state == optuna.trial.TrialState.FAIL
+    assert history.study.trials[3].state == optuna.trial.TrialState.FAIL

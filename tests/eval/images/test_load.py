@@ -12,7 +12,7 @@ from PIL import Image
 
 from eval.images.load import CollectionError, load_images
 
-GALAXIES = Path(__file__).resolve().parents[2].parent / "shared" / "galaxies"
+GALAXIES = Path(__file__).resolve().parents[3].parent / "shared" / "galaxies"
 
 
 @pytest.fixture(scope="module")

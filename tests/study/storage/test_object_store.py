@@ -18,7 +18,7 @@ from study.storage import object_store
 from study.storage.object_store import Mirror, check_storage, fetched, join, settled, share
 from study.storage.trial_files import TrialFiles
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
 SPACE = """\
 study: tiny

@@ -1,11 +1,7 @@
-"""What a dead process left: folders mended, and Optuna completed from the results folder, each value once."""
+"""The database of a search after its process died."""
 
-import errno
 import json
-import subprocess
-import sys
 
-import mlflow
 import numpy as np
 import pytest
 from optuna.trial import TrialState
@@ -16,8 +12,6 @@ from gan.training.trainer import Trainer
 from study.config import load_study
 from study.search.history import open_history
 from study.search.searcher import HistorySearch
-from study.storage.disk_errors import storage_fault
-from study.storage.trial_folder import checkpoints, damage, mend, reported
 
 SPACE = """\
 study: demo
@@ -59,25 +53,6 @@ def save(trainer, home, epoch, objective=0.5):
     return folder
 
 
-def test_mending_takes_the_newest_whole_checkpoint_and_keeps_the_best_two(trainer, tmp_path):
-    for epoch, objective in ((10, 0.4), (20, 0.9), (30, 0.3), (40, 0.5), (50, 0.8), (60, 0.1), (70, 0.2)):
-        save(trainer, tmp_path, epoch, objective)
-    content = bytearray((tmp_path / "epoch-00070" / "checkpoint.pt").read_bytes())
-    content[len(content) // 2] ^= 255
-    (tmp_path / "epoch-00070" / "checkpoint.pt").write_bytes(content)
-    (tmp_path / "epoch-00060" / "metrics.json").write_text('{"cut')
-    (tmp_path / "checkpoint_manager_snapshot.json").write_text('{"cut')
-    notes = mend(tmp_path)
-    assert len(notes) == 2 and "epoch-00070" in notes[0] and "epoch-00060" in notes[1]
-    assert [c.name for c in checkpoints(tmp_path)] == ["epoch-00050", "epoch-00030", "epoch-00010"]
-    assert all(damage(c) is None for c in checkpoints(tmp_path))
-    assert not (tmp_path / "checkpoint_manager_snapshot.json").exists()
-    assert mend(tmp_path) == [] and mend(tmp_path / "absent") == []
-    losses, evaluations = reported(tmp_path)
-    assert [row["epoch"] for row in losses] == list(range(1, 51))
-    assert [e["epoch"] for e in evaluations] == [10, 20, 30, 40, 50]
-
-
 def test_a_resumed_search_knows_what_was_evaluated_but_not_passed_on(study, trainer, tmp_path):
     history = open_history(study, tmp_path / "optuna.db")
     HistorySearch(study, history).suggest("dies")
@@ -114,32 +89,3 @@ def test_a_halted_search_leaves_its_trials_to_be_resumed(study, tmp_path):
         search.on_trial_complete(name, {"epoch": 10, "objective": 0.5})
     assert search.suggest("c") == search.FINISHED
     assert [t.state for t in history.study.trials] == [TrialState.RUNNING, TrialState.RUNNING]
-
-
-def test_processes_that_create_one_store_at_the_same_time_make_it_once(tmp_path):
-    code = "import sys; from study.tracking.mlflow_store import create_store; create_store(sys.argv[1])"
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    (tmp_path / ".mlflow.db.partial").write_text("what a killed process left")
-    processes = [subprocess.Popen([sys.executable, "-c", code, uri]) for _ in range(2)]
-    assert [p.wait(timeout=240) for p in processes] == [0, 0]
-    assert mlflow.MlflowClient(uri).search_experiments()[0].name == "Default"
-    assert sorted(p.name for p in tmp_path.iterdir()) == [".mlflow.db.lock", "mlflow.db"]
-
-
-@pytest.mark.parametrize(
-    ("error", "says"),
-    [
-        (OSError(errno.ENOSPC, "No space left on device", "a/b"), "No space left on device: a/b"),
-        (OSError(errno.EROFS, "Read-only file system"), "Read-only file system"),
-        (RuntimeError("task failed\nOSError: [Errno 28] No space left on device"), "[Errno 28] No space left"),
-        (RuntimeError("(sqlite3.OperationalError) database or disk is full"), "disk is full"),
-        (ConnectionError("refused"), None),
-        (ValueError("a bug"), None),
-    ],
-)
-def test_only_faults_of_the_disk_halt_a_study(error, says):
-    wrapped = RuntimeError("outer")
-    wrapped.__cause__ = error
-    for each in (error, wrapped):
-        found = storage_fault(each)
-        assert found is None if says is None else says in found

@@ -7,7 +7,7 @@ import pytest
 
 from eval.statistics.spectra import compare_spectra, log_power_spectra, radial_power_spectrum, spectrum_distance
 
-GALAXIES = Path(__file__).resolve().parents[2].parent / "shared" / "galaxies" / "gz2"
+GALAXIES = Path(__file__).resolve().parents[3].parent / "shared" / "galaxies" / "gz2"
 
 
 def blobs(n: int, seed: int, *, size: int = 64, channels: int = 3, noise: float = 3.0) -> np.ndarray:
