@@ -2,6 +2,7 @@
 
 import errno
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import pytest
 import ray.tune
@@ -50,9 +51,12 @@ def test_a_trial_is_taken_up_with_its_folder_mended(job, young, reports, monkeyp
     broken.mkdir(parents=True)
     (broken / "checkpoint.pt").write_bytes(b"cut short")
     taken = []
-    monkeypatch.setattr(
-        trainable, "_trainer", lambda job: taken.append(job) or type("T", (), {"fit": lambda self: 0})()
-    )
+
+    def trainer(job):
+        taken.append(job)
+        return SimpleNamespace(fit=lambda: None)
+
+    monkeypatch.setattr(trainable, "_trainer", trainer)
     run_trial(config(job), job.settings)
     (given,) = taken
     assert given.trial == job.trial and given.settings == job.settings and given.accepted > 0
