@@ -49,7 +49,7 @@ class DetectionSettings:
     smoothing: float = 2.0
     radius: float = 2.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._require("counterpart", self.counterpart > 0, "a positive number")
         self._require("threshold", self.threshold >= self.counterpart, f"at least counterpart, {self.counterpart}")
         self._require("pixels", isinstance(self.pixels, int) and self.pixels >= 1, "a whole number from 1")

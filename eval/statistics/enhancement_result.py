@@ -118,7 +118,7 @@ def difference(table: pd.DataFrame, name: str, end: str = PREDICTION) -> np.ndar
     if name == "position_angle":
         turned = (given - truth + 90) % 180 - 90
         return np.where(table["ellipticity/target"].to_numpy() > ELONGATED, turned, np.nan)
-    return given - truth
+    return np.asarray(given - truth)
 
 
 def robust(values: np.ndarray) -> tuple[float, float]:

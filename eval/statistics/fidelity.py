@@ -6,6 +6,7 @@ SSIM is scikit-image's, a light library that needs no tensor framework, so that 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -38,8 +39,9 @@ def ssim(image: np.ndarray, target: np.ndarray) -> float:
     """
     from skimage.metrics import structural_similarity
 
-    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
-    return float(structural_similarity(image, target, data_range=WHITE, channel_axis=2, **settings))
+    settings: dict[str, Any] = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    settings |= {"data_range": WHITE, "channel_axis": 2}
+    return float(structural_similarity(image, target, **settings))  # type: ignore[no-untyped-call]
 
 
 def aperture_flux(image: np.ndarray, radius: float) -> float:

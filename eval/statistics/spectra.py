@@ -194,7 +194,7 @@ def _root_mean_square(values: np.ndarray) -> float:
 
 def _grey(images: np.ndarray) -> np.ndarray:
     if images.ndim == 4:
-        return images.mean(axis=3, dtype=np.float32)
+        return np.asarray(images.mean(axis=3, dtype=np.float32))
     return images.astype(np.float32)
 
 
@@ -205,7 +205,7 @@ def _taper(size: int, window: str) -> np.ndarray:
         raise ValueError(f"window = {window!r} does not work: expected 'none' or 'hann'")
     edge = np.hanning(size + 2)[1:-1]
     taper = np.outer(edge, edge)
-    return (taper / np.sqrt(np.mean(taper**2))).astype(np.float32)
+    return np.asarray(taper / np.sqrt(np.mean(taper**2)), np.float32)
 
 
 def _rings(size: int) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:

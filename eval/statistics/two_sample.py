@@ -34,21 +34,21 @@ def ks(points: np.ndarray, difference: np.ndarray) -> np.ndarray:
     """max abs(D) for each labelling."""
     if not len(points):
         return np.full(len(difference), np.nan)
-    return np.abs(difference).max(axis=1)
+    return np.asarray(np.abs(difference).max(axis=1))
 
 
 def kuiper(points: np.ndarray, difference: np.ndarray) -> np.ndarray:
     """max D - min D: D ends at 0, so the range holds the 0 before the first point too."""
     if not len(points):
         return np.full(len(difference), np.nan)
-    return np.ptp(difference, axis=1)
+    return np.asarray(np.ptp(difference, axis=1))
 
 
 def wasserstein(points: np.ndarray, difference: np.ndarray) -> np.ndarray:
     """Integral of abs(D) for each labelling."""
     if not len(points):
         return np.full(len(difference), np.nan)
-    return np.abs(difference[:, :-1]) @ np.diff(points)
+    return np.asarray(np.abs(difference[:, :-1]) @ np.diff(points))
 
 
 def wasserstein_circular(points: np.ndarray, difference: np.ndarray) -> np.ndarray:
@@ -61,7 +61,7 @@ def wasserstein_circular(points: np.ndarray, difference: np.ndarray) -> np.ndarr
     rank = np.argsort(difference, axis=1)
     half = np.argmax(np.cumsum(arcs[rank], axis=1) >= ANGLE_PERIOD / 2, axis=1)
     median = np.take_along_axis(difference, np.take_along_axis(rank, half[:, None], axis=1), axis=1)
-    return np.abs(difference - median) @ arcs
+    return np.asarray(np.abs(difference - median) @ arcs)
 
 
 def _two_sample(first: Any, second: Any, functional: Callable[..., np.ndarray]) -> float:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from common.atomic import atomic_path, write_text
 from common.command import take_sigterm_as_ctrl_c
-from common.errors import EXIT_FAILED, EXIT_OK
+from common.errors import EXIT_FAILED, EXIT_OK, InputError
 from eval.catalogue import write_catalogue
 from study.cluster import ray_session
 from study.cluster.placement import Placement
@@ -32,7 +32,7 @@ from study.storage.study_folder import StudyFolder
 from study.storage.trial_files import TrialFiles
 from study.tasks.job import TrialSettings
 from study.tasks.registry import task_of
-from study.tasks.split import DatasetSplit
+from study.tasks.split import DatasetSplit, load_rows
 from study.tasks.task import Task
 from study.tracking.credentials import without_password
 from study.tracking.mlflow_tracker import CLOSE_TIMEOUT_S, Pictures, Tracker
@@ -153,10 +153,15 @@ class StudyRun:
     def prepare(self) -> pd.DataFrame | None:
         """Write split and reference catalogue where all workers find them; returns the catalogue."""
         path = self.folder.path / "split.npz"
+        parts: dict[str, Any] = self.images.parts
         if not path.exists():
-            parts: dict[str, Any] = self.images.parts
             with atomic_path(path) as partial:
                 np.savez(partial, **parts)
+        elif any(not np.array_equal(load_rows(path, part), rows) for part, rows in parts.items()):
+            raise InputError(
+                f"--resume: {path} divides the images otherwise than this version of the program does; "
+                "give the study another name to begin it anew"
+            )
         with self.console.status("measuring the reference galaxies") as status:
 
             def progress(done: int, total: int) -> None:
