@@ -136,9 +136,11 @@ def test_the_split_is_written_once_and_the_reference_measured(results, galaxy_ca
     other = StudyRun(
         **{**vars_of(run), "images": DatasetSplit(run.images.path, *[run.images.train[:40]] * 2, True, "")}
     )
-    other.prepare()
+    with pytest.raises(InputError, match="divides the images otherwise"):
+        other.prepare()
     with np.load(path) as arrays:
-        assert len(arrays["train"]) == 80, "a study that goes on keeps its division"
+        assert len(arrays["train"]) == 80
+    assert len(run.prepare()) == 40, "a study that goes on keeps its division"
     run.folder.release()
 
 
