@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from common.errors import InputError
 from study.cluster.placement import Node, Placement
 from study.config import load_study
 from study.results.history import read_split, read_trials
