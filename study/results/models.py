@@ -191,7 +191,7 @@ def _in_folder(folder: Path) -> Path:
 
 def _best_so_far(folder: Path) -> Path | None:
     """The kept checkpoint with the smallest objective of a study that has not ended."""
-    from study.results.trials import read_evaluations
+    from study.storage.trial_folder import read_evaluations
 
     found = [
         (evaluation["objective"], path)

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from study.config.search_space import Point, same, shown
 from study.config.study import Study
 from study.results.recorded_trials import finished, point_of, trial_name
+from study.storage.trial_folder import read_evaluations
 
 
 @dataclass(frozen=True)
@@ -99,17 +100,6 @@ def _row(trial: FrozenTrial, folder: Path) -> TrialRow:
         final=json.loads(final.read_text()) if final.exists() else None,
         folder=home,
     )
-
-
-def read_evaluations(home: Path) -> tuple[dict[str, Any], ...]:
-    """The evaluations in a trial's folder, by epoch."""
-    found = []
-    for path in sorted(home.glob("evaluations/epoch-*/evaluation.json")):
-        try:
-            found.append(json.loads(path.read_text()))
-        except (OSError, ValueError):
-            continue
-    return tuple(found)
 
 
 def varying(study: Study, rows: list[TrialRow]) -> list[str]:

@@ -99,20 +99,28 @@ def reported(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
             content = account(checkpoint)
         except ValueError:
             continue
-        return content.get("losses", []), _evaluations(folder, content["epoch"])
+        return content.get("losses", []), _reported(folder, content["epoch"])
     return [], []
 
 
-def _evaluations(folder: Path, last: int) -> list[dict[str, Any]]:
+def read_evaluations(folder: Path) -> tuple[dict[str, Any], ...]:
+    """Return the contents of a trial's `evaluation.json` files, by epoch; one that cannot be read is left out."""
     found = []
     for path in sorted(folder.glob("evaluations/epoch-*/evaluation.json")):
         try:
-            facts = json.loads(path.read_text())
+            found.append(json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, OSError):
             continue
-        if facts["epoch"] <= last:
-            found.append({**facts.pop("metrics"), **facts, "evaluation": str(path.parent)})
-    return found
+    return tuple(found)
+
+
+def _reported(folder: Path, last: int) -> list[dict[str, Any]]:
+    """The evaluations up to an epoch, as they were reported."""
+    return [
+        {**facts.pop("metrics"), **facts, "evaluation": str(folder / "evaluations" / f"epoch-{facts['epoch']:05d}")}
+        for facts in read_evaluations(folder)
+        if facts["epoch"] <= last
+    ]
 
 
 def _prune(folder: Path) -> None:

@@ -7,7 +7,8 @@ import pytest
 from optuna.trial import TrialState
 
 from study.config import load_study
-from study.results.trials import collect, pareto, progress_counts, read_evaluations, setting, varying
+from study.results.trials import collect, pareto, progress_counts, setting, varying
+from study.storage.trial_folder import read_evaluations
 from tests.study.results.rows import evaluation, trial_row
 
 SPACE = """
