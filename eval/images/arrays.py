@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from common.rows import evenly_spaced
+
 MAX_CHANNELS = 16
 _BATCH = 256
 _ROUNDING = 1e-3
@@ -21,7 +23,7 @@ def spread(items: Sequence[Any], limit: int | None) -> list[Any]:
     """At most `limit` items, evenly spaced, in order."""
     if limit is None or limit >= len(items):
         return list(items)
-    return [items[index * len(items) // limit] for index in range(limit)]
+    return [items[int(index)] for index in evenly_spaced(len(items), limit)]
 
 
 def to_size(stack: np.ndarray, size: int | None, name: str) -> np.ndarray:

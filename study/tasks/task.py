@@ -10,7 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from study.config.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from study.tasks.evaluator import Evaluation, Evaluator
     from study.tasks.job import TrialJob
     from study.tasks.split import DatasetSplit
+
+AStudy = TypeVar("AStudy", bound=Study)
 
 Names = tuple[str, ...]
 """Of objectives, as `objective.metric` gives them."""
@@ -40,7 +44,20 @@ class _Complete(ABC):  # noqa: B024 (its subclasses have the methods)
             raise TypeError(f"{cls.__module__}.{cls.__name__} lacks {', '.join(lacking)}")
 
 
-class TaskImages(_Complete, interface=True):
+class _OfStudy(_Complete, Generic[AStudy], interface=True):
+    """Made of a study.
+
+    Parameters
+    ----------
+    study : Study
+        Of the task's own kind.
+    """
+
+    def __init__(self, study: AStudy):
+        self.study = study
+
+
+class TaskImages(_OfStudy[AStudy], interface=True):
     """The images of a study; asked by the command before anything starts."""
 
     @abstractmethod
@@ -164,7 +181,7 @@ class Cost:
     device: str
 
 
-class TaskCost(_Complete, interface=True):
+class TaskCost(_OfStudy[AStudy], interface=True):
     """What a study costs and does, in the plan's words."""
 
     @abstractmethod
@@ -180,7 +197,7 @@ FinalJudge = Callable[["TrialRow", Path], tuple["Evaluation", int]]
 """Judges the checkpoint of a trial: what was found, and on how many images."""
 
 
-class TaskResults(_Complete, interface=True):
+class TaskResults(_OfStudy[AStudy], interface=True):
     """What is made of trained networks at the end of a study."""
 
     @abstractmethod
@@ -206,7 +223,7 @@ class Task:
         See there. A worker has a `TaskTrial` of its own.
     """
 
-    images: TaskImages
+    images: TaskImages[Any]
     objective: TaskObjective
-    cost: TaskCost
-    results: TaskResults
+    cost: TaskCost[Any]
+    results: TaskResults[Any]

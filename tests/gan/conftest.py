@@ -1,6 +1,7 @@
 """A folder of synthetic galaxies as a user has them."""
 
 import pytest
+import torch
 
 from gan.datasets.synthetic import draw
 from tests.gan.hips2fits_server import served_cutouts
@@ -26,3 +27,12 @@ def server():
     """A hips2fits server of this test alone."""
     with served_cutouts() as running:
         yield running
+
+
+@pytest.fixture
+def one_thread():
+    """PyTorch on one thread: tiny networks are faster so, and the same everywhere."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -9,13 +9,13 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from gan import degrade
 from gan.data import DataError
 from gan.datasets.pair_set import PairSet
 from gan.datasets.synthetic import draw
 from gan.degrade import synthetic_pairs
+from tests.gan.pair_folders import save
 from tests.gan.places import ROOT
 
 
@@ -23,13 +23,6 @@ from tests.gan.places import ROOT
 def galaxies():
     """(6, 64, 64, 3) uint8."""
     return draw(6, size=64, seed=3)[0]
-
-
-def save(folder, images, *, suffix="png"):
-    folder.mkdir()
-    for i, image in enumerate(images):
-        Image.fromarray(image).save(folder / f"galaxy{i}.{suffix}")
-    return folder
 
 
 @pytest.mark.parametrize("scale", [1, 2])

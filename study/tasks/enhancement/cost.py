@@ -18,17 +18,8 @@ CALIBRATION_S = 2.0
 WIDTH, BATCH, JUDGED = 8, 4, 6
 
 
-class PairCost(TaskCost):
-    """What a study of enhancers costs.
-
-    Parameters
-    ----------
-    study : EnhancerStudy
-        The study.
-    """
-
-    def __init__(self, study: EnhancerStudy):
-        self.study = study
+class PairCost(TaskCost[EnhancerStudy]):
+    """What a study of enhancers costs."""
 
     def calibrate(self, placement: Placement) -> Cost:
         """See `TaskCost`: train on noise, and judge a few galaxies.

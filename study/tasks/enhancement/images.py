@@ -22,17 +22,8 @@ FEWEST_JUDGED = 8
 ASSUMED = 1000  # pairs, in the plan of a study whose set is not there
 
 
-class PairImages(TaskImages):
-    """The pair set of a study.
-
-    Parameters
-    ----------
-    study : EnhancerStudy
-        Names the set, and says how to divide it.
-    """
-
-    def __init__(self, study: EnhancerStudy):
-        self.study = study
+class PairImages(TaskImages[EnhancerStudy]):
+    """The pair set of a study."""
 
     def check_networks(self) -> None:
         """See `TaskImages`: the configs say it all but for the features of the perceptual loss, which are a file."""

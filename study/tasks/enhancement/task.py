@@ -25,17 +25,8 @@ def enhancement_task(study: EnhancerStudy) -> Task:
     return Task(PairImages(study), PairObjective(), PairCost(study), PairResults(study))
 
 
-class PairResults(TaskResults):
-    """What is made of a trained enhancer.
-
-    Parameters
-    ----------
-    study : EnhancerStudy
-        The study.
-    """
-
-    def __init__(self, study: EnhancerStudy):
-        self.study = study
+class PairResults(TaskResults[EnhancerStudy]):
+    """What is made of a trained enhancer."""
 
     def final_judge(self, reference: pd.DataFrame | None, files: TrialFiles, cpus: int) -> FinalJudge:
         """See `TaskResults`: on pairs that were held out of training and of the search."""

@@ -18,17 +18,8 @@ CALIBRATION_S = 2.0
 CALIBRATION_WIDTH, CALIBRATION_BATCH = 32, 16
 
 
-class GalaxyCost(TaskCost):
-    """What a study of GANs that draw galaxies costs.
-
-    Parameters
-    ----------
-    study : GalaxyStudy
-        The study.
-    """
-
-    def __init__(self, study: GalaxyStudy):
-        self.study = study
+class GalaxyCost(TaskCost[GalaxyStudy]):
+    """What a study of GANs that draw galaxies costs."""
 
     def calibrate(self, placement: Placement) -> Cost:
         """See `TaskCost`: train on noise, and measure a few galaxies.

@@ -26,17 +26,8 @@ ARCHIVE = "images_training_rev1.zip"
 KAGGLE = f"kaggle competitions download -c galaxy-zoo-the-galaxy-challenge -f {ARCHIVE}"
 
 
-class GalaxyImages(TaskImages):
-    """The galaxy set of a study.
-
-    Parameters
-    ----------
-    study : GalaxyStudy
-        Names the set, and says how to divide it.
-    """
-
-    def __init__(self, study: GalaxyStudy):
-        self.study = study
+class GalaxyImages(TaskImages[GalaxyStudy]):
+    """The galaxy set of a study."""
 
     def check_networks(self) -> None:
         """See `TaskImages`; also when the first stage cannot feed them."""

@@ -22,17 +22,8 @@ def generation_task(study: GalaxyStudy) -> Task:
     return Task(GalaxyImages(study), GalaxyObjective(), GalaxyCost(study), GalaxyResults(study))
 
 
-class GalaxyResults(TaskResults):
-    """What is made of a trained generator.
-
-    Parameters
-    ----------
-    study : GalaxyStudy
-        The study.
-    """
-
-    def __init__(self, study: GalaxyStudy):
-        self.study = study
+class GalaxyResults(TaskResults[GalaxyStudy]):
+    """What is made of a trained generator."""
 
     def final_judge(self, reference: pd.DataFrame | None, files: TrialFiles, cpus: int) -> FinalJudge:
         """See `TaskResults`."""

@@ -3,15 +3,7 @@
 import numpy as np
 
 from eval.distributed.stage import ArraySource, ImageSource
-
-
-def galaxies(n: int, seed: int = 0, *, size: int = 16) -> np.ndarray:
-    """(n, size, size, 3) uint8: exponential discs on noisy sky."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:size, :size] - (size - 1) / 2
-    radius = np.hypot(y, x / rng.uniform(0.4, 1, (n, 1, 1))) / rng.uniform(1.5, 3, (n, 1, 1))
-    grey = 15 + 180 * np.exp(-radius)[..., None]
-    return np.clip(np.rint(grey + rng.normal(0, 2, (n, size, size, 3))), 0, 255).astype(np.uint8)
+from tests.eval.stage_sources import galaxies
 
 
 def test_an_array_source_sends_the_place_of_a_file_and_not_its_pixels(tmp_path):

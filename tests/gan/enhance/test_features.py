@@ -10,13 +10,7 @@ from gan.enhance.features import main
 from gan.enhance.models.feature_network import load_features
 from gan.enhance.models.perceptual import feature_loss
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:

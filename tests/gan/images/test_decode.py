@@ -6,15 +6,11 @@ import zlib
 
 import numpy as np
 import pytest
-from astropy.io import fits
 from PIL import Image
 
 from gan.images.decode import decode
 from gan.images.decode_settings import FILTERS, DecodeSettings
-from gan.images.rejections import REASONS, Refused
-
-SETTINGS = DecodeSettings(sizes=(16, 32))
-
+from tests.gan.images.contents import SETTINGS, fits_bytes, reason
 
 RGB = np.random.default_rng(0).integers(0, 256, (53, 53, 3), np.uint8)
 
@@ -23,19 +19,6 @@ def encoded(image, form="PNG", **options):
     stream = io.BytesIO()
     (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(stream, form, **options)
     return stream.getvalue()
-
-
-def fits_bytes(data, **options):
-    stream = io.BytesIO()
-    fits.PrimaryHDU(data, **options).writeto(stream)
-    return stream.getvalue()
-
-
-def reason(data, settings=SETTINGS):
-    with pytest.raises(Refused) as caught:
-        decode(data, settings)
-    assert caught.value.reason in REASONS and caught.value.detail
-    return caught.value.reason
 
 
 @pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF", "PPM", "WEBP"])

@@ -33,6 +33,8 @@ from gan.models.dcgan import layer_count
 from gan.training import checkpoint
 from gan.training.trainer import Trainer
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 def dcgan_parameters(config: ModelConfig) -> tuple[int, int]:
     """Closed form, from F&M Table 1: sums over layers of C_in C_out K^2, and 2 C per batch norm."""
@@ -250,14 +252,6 @@ variants = pytest.mark.parametrize(
         for i, change in enumerate(case.variants)
     ],
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def inputs(config: Any, n: int) -> torch.Tensor:

@@ -10,6 +10,7 @@ from PIL import Image
 from gan import prepare
 from gan.datasets.pair_set import PairSet
 from gan.datasets.synthetic import draw
+from tests.gan.pair_folders import save
 from tests.gan.places import REAL
 
 
@@ -17,13 +18,6 @@ from tests.gan.places import REAL
 def galaxies():
     """(6, 64, 64, 3) uint8."""
     return draw(6, size=64, seed=3)[0]
-
-
-def save(folder, images, *, suffix="png"):
-    folder.mkdir()
-    for i, image in enumerate(images):
-        Image.fromarray(image).save(folder / f"galaxy{i}.{suffix}")
-    return folder
 
 
 def run(*arguments):

@@ -24,16 +24,6 @@ from tests.gan.places import ROOT
 SMALL = ModelConfig(image_size=16, width=4, latent_dim=8)
 
 
-@pytest.fixture(scope="module")
-def blobs() -> np.ndarray:
-    """Blurred discs of random size and brightness: (96, 16, 16, 3) uint8."""
-    rng = np.random.default_rng(0)
-    y, x = np.mgrid[:16, :16] - 7.5
-    radius, level = rng.uniform(2, 6, (2, 96, 1, 1))
-    disc = np.exp(-(x**2 + y**2) / radius**2) * (level * 30 + 50)
-    return np.repeat(disc[..., None], 3, axis=3).astype(np.uint8)
-
-
 def trainer(images, model=SMALL, **train) -> Trainer:
     return Trainer(
         model, TrainConfig(**({"batch_size": 16, "precision": "float32"} | train)), images, device="cpu", threads=1

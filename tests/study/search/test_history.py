@@ -1,17 +1,12 @@
 """The database of a search after its process died."""
 
-import json
-
-import numpy as np
 import pytest
 from optuna.trial import TrialState
 
-from gan.config import ModelConfig, TrainConfig
-from gan.training import checkpoint
-from gan.training.trainer import Trainer
 from study.config import load_study
 from study.search.history import open_history
 from study.search.searcher import HistorySearch
+from tests.study.trial_folders import save, tiny_trainer
 
 SPACE = """\
 study: demo
@@ -33,24 +28,7 @@ def study(tmp_path):
 
 @pytest.fixture(scope="module")
 def trainer():
-    images = np.random.default_rng(0).integers(0, 256, (32, 16, 16, 3), np.uint8)
-    model = ModelConfig(image_size=16, width=4, latent_dim=8)
-    return Trainer(model, TrainConfig(batch_size=16), images, device="cpu", threads=1)
-
-
-def save(trainer, home, epoch, objective=0.5):
-    """A checkpoint with its account, and the evaluation of its epoch, as a worker leaves them."""
-    losses = [{"epoch": e, "time": 1000.0 + e, "loss/generator": e / 8, "loss/discriminator": 1.0} for e in
-              range(1, epoch + 1)]  # fmt: skip
-    folder = home / f"epoch-{epoch:05d}"
-    folder.mkdir(parents=True)
-    checkpoint.save(trainer, folder / "checkpoint.pt")
-    (folder / "metrics.json").write_text(json.dumps({"epoch": epoch, "objective": objective, "losses": losses}))
-    evaluated = home / "evaluations" / folder.name
-    evaluated.mkdir(parents=True)
-    facts = {"epoch": epoch, "objective": objective, "time": 1000.0 + epoch, "final": epoch == 30, "diverged": None}
-    (evaluated / "evaluation.json").write_text(json.dumps({**facts, "metrics": {"ks_mean": objective}}))
-    return folder
+    return tiny_trainer()
 
 
 def test_a_resumed_search_knows_what_was_evaluated_but_not_passed_on(study, trainer, tmp_path):

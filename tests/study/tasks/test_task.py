@@ -47,4 +47,4 @@ def test_what_a_complete_task_inherits_counts():
         def use(self, checkpoint):
             return "nothing"
 
-    assert Changed().use(Path()) == "nothing"
+    assert Changed(None).use(Path()) == "nothing"

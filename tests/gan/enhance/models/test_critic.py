@@ -7,18 +7,9 @@ import torch
 
 from gan.enhance.config import CriticConfig, UNetConfig
 from gan.enhance.models.critic import critic
+from tests.gan.enhance.networks import stream
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def stream(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_spectral_norm_bounds_every_convolution():

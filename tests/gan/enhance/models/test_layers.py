@@ -6,23 +6,9 @@ import pytest
 import torch
 
 from gan.enhance.models.layers import SelfAttention, ShuffleUp, initialise
+from tests.gan.enhance.networks import blocks, stream
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def stream(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def blocks(x: torch.Tensor) -> torch.Tensor:
-    """(N, C, H, W, 4): the four pixels of every block."""
-    return x.unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_shuffle_makes_constant_blocks_at_first_whatever_it_is_given():

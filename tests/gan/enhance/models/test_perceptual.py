@@ -16,13 +16,7 @@ from gan.enhance.models.perceptual import feature_loss
 from gan.enhance.training import checkpoint as enhance_checkpoint
 from gan.enhance.training.trainer import EnhanceTrainer
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -9,23 +9,9 @@ from gan.enhance.config import UNetConfig
 from gan.enhance.models.critic import sides
 from gan.enhance.models.layers import ShuffleUp
 from gan.enhance.models.unet import attention_level, level_widths, unet
+from tests.gan.enhance.networks import blocks, stream
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def stream(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def blocks(x: torch.Tensor) -> torch.Tensor:
-    """(N, C, H, W, 4): the four pixels of every block."""
-    return x.unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_every_doubling_of_a_unet_starts_with_constant_blocks():

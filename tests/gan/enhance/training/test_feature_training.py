@@ -10,13 +10,7 @@ from gan.datasets.synthetic import draw
 from gan.enhance.models.feature_network import FeatureConfig
 from gan.enhance.training.feature_training import FeatureTraining, Instance, train_features, view
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
