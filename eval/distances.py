@@ -203,7 +203,8 @@ def _figures(pooled: pd.DataFrame, labels: np.ndarray) -> dict[str, np.ndarray]:
     columns = {name: pooled[name].to_numpy() for name in pooled}
     for name, values in columns.items():
         figures[f"ks/{name}"] = ks(*difference_of_cdfs(np.where(np.isnan(values), -np.inf, values), labels))
-    figures["ks_mean"] = np.mean([figures[f"ks/{name}"] for name in PROPERTIES], axis=0)
+    four = [figures[f"ks/{name}"] for name in PROPERTIES]
+    figures["ks_mean"], figures["ks_max"] = np.mean(four, axis=0), np.max(four, axis=0)
     fitted = ~np.isnan(columns["ellipticity"])
     for name in PROPERTIES:
         points, difference = difference_of_cdfs(columns[name][fitted], labels[:, fitted])

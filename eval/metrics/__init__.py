@@ -5,7 +5,10 @@ import pkgutil
 
 from eval.metrics.registry import GALAXIES, PAIRS, Metric, Registry, Sample, Samples
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+FIRST = "shapes"
+"""The module whose metrics lead every list: they are the objective unless another is asked for."""
+
+for _name in sorted((module.name for module in pkgutil.iter_modules(__path__)), key=lambda name: (name != FIRST, name)):
+    importlib.import_module(f"{__name__}.{_name}")
 
 __all__ = ["GALAXIES", "PAIRS", "Metric", "Registry", "Sample", "Samples"]

@@ -39,7 +39,7 @@ def ks_mean(samples: Samples) -> float:
     return samples.comparison.ks_mean
 
 
-@GALAXIES.metric("ks_max", label="largest of four", group=SHAPES, worst=1.0, floor=_ks_floor)
+@GALAXIES.metric("ks_max", label="largest of four", group=SHAPES, worst=1.0, floor=partial(split_floor, key="ks_max"))
 def ks_max(samples: Samples) -> float:
     """Largest of the KS distances of the four properties."""
     return samples.comparison.ks_max

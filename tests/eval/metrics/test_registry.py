@@ -78,3 +78,9 @@ def test_without_images_only_their_metrics_are_missing():
     catalogue = measure(images)
     found = GALAXIES.evaluate(Samples(Sample(catalogue[:30]), Sample(catalogue[30:])))
     assert {metric.key for metric in GALAXIES} - set(found) == {"spectrum"}
+
+
+def test_the_four_shapes_lead_every_list():
+    groups = list(dict.fromkeys(metric.group for metric in GALAXIES))
+    assert groups[0].startswith("Shapes") and groups[-1] == "What shapes do not see"
+    assert GALAXIES.objectives[0] == "ks_mean"
