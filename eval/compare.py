@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from common.atomic import write_bytes
@@ -142,11 +143,11 @@ def table(comparison: Comparison, metrics: Mapping[str, float], *, title: str | 
         if metric.group != group:
             group = metric.group
             result.add_section()
-            result.add_row(f"[dim]{group}[/dim]")
+            result.add_row(f"[dim]{escape(group)}[/dim]")
         value, floor, high = metrics[metric.key], metrics.get(FLOOR + metric.key), metrics.get(FLOOR_95 + metric.key)
         bold = high is not None and value > high
         result.add_row(
-            f"  {metric.label}",
+            f"  {escape(metric.label)}",
             f"[bold]{value:.3f}[/bold]" if bold else f"{value:.3f}",
             *("" if number is None else f"{number:.3f}" for number in (floor, high)),
         )

@@ -20,7 +20,8 @@ def _ks_floor(samples: Samples) -> Floor:
 
 
 def _ks_mean_floor(samples: Samples) -> Floor:
-    return Floor(samples.comparison.floor_split or samples.comparison.floor, samples.comparison.floor_95)
+    """Of the mean of four; its 95% is not that of one property, and not known."""
+    return Floor(samples.comparison.floor_split or samples.comparison.floor)
 
 
 def _energy_floor(samples: Samples) -> Floor:

@@ -63,7 +63,7 @@ def test_images_to_catalogues_table_and_figures(real, generated, tmp_path, capsy
     assert summary["metrics"]["spectrum"] > 0
     assert summary["real"]["skipped"].keys() == {"broken.png"}
     assert f"{expected.ks['ellipticity']:.3f}" in printed and f"{expected.floor:.3f}" in printed
-    assert "1 file skipped" in printed
+    assert "1 file skipped" in printed and "mean power spectrum [dex]" in printed
     assert expected.ks["ellipticity"] > 1.2 * expected.floor_95  # flatter galaxies
 
     catalogue = str(tmp_path / "out" / "real.parquet")
