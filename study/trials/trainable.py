@@ -21,7 +21,7 @@ def run_trial(config: dict[str, Any], settings: TrialSettings) -> None:
     Parameters
     ----------
     config : dict
-        A `TrialSpec` as plain values, from `study.search.searcher.HistorySearch.config_of`.
+        A `TrialSpec` as plain values, from `study.search.history.trial_config`.
     settings : TrialSettings
         What all trials of the study share.
     """

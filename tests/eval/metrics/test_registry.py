@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -84,3 +85,9 @@ def test_the_four_shapes_lead_every_list():
     groups = list(dict.fromkeys(metric.group for metric in GALAXIES))
     assert groups[0].startswith("Shapes") and groups[-1] == "What shapes do not see"
     assert GALAXIES.objectives[0] == "ks_mean"
+
+
+def test_the_readme_names_every_objective():
+    readme = (Path(__file__).resolve().parents[3] / "README.md").read_text(encoding="utf-8")
+    assert [name for name in GALAXIES.objectives if f"`{name}`" not in readme] == []
+    assert [name for name in PAIRS.objectives if "/" not in name and f"`{name}`" not in readme] == []
