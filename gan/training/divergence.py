@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -36,7 +35,7 @@ def losses_problem(means: Tensor) -> str | None:
 
 
 def weights_problem(networks: Iterable[nn.Module]) -> str | None:
-    """Say so when a weight or a running statistic is NaN or infinite.
+    """Say so when a weight or a running statistic is NaN or infinite, or so large that its square is (above 1.8e19).
 
     Parameters
     ----------
@@ -49,7 +48,7 @@ def weights_problem(networks: Iterable[nn.Module]) -> str | None:
         None: all are finite.
     """
     tensors = [t.detach() for net in networks for t in (*net.parameters(), *net.buffers()) if t.is_floating_point()]
-    if bool(torch.isfinite(nn.utils.get_total_norm(tensors, norm_type=math.inf))):
+    if bool(torch.isfinite(nn.utils.get_total_norm(tensors))):
         return None
     return "a weight is not finite"
 

@@ -27,8 +27,6 @@ from study.results.recorded_trials import finished, point_of, trial_name
 from study.search.history import History, LiveTrial, trial_config
 from study.storage.trial_folder import reported
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
-warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 log = logging.getLogger(__name__)
 
 INVALID_IN_A_ROW = 200

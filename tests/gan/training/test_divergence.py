@@ -20,8 +20,10 @@ def test_losses_that_are_not_numbers():
 def test_weights_that_are_not_numbers():
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     assert weights_problem([network]) is None
-    network[0].weight.data[:] = 1e38
+    network[0].weight.data[:] = 1e15
     assert weights_problem([network]) is None
+    network[0].weight.data[:] = 1e38  # its square is not finite: nothing can be made of it
+    assert weights_problem([network]) == "a weight is not finite"
     network[0].weight.data[0, 0, 0, 0] = float("nan")
     assert weights_problem([network]) == "a weight is not finite"
     network[0].weight.data[:] = 1.0
