@@ -1,5 +1,9 @@
 """The database of a search after its process died."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from optuna.trial import TrialState
 
@@ -8,6 +12,7 @@ from study.search.history import open_history
 from study.search.searcher import HistorySearch
 from tests.study.trial_folders import save, tiny_trainer
 
+ROOT = Path(__file__).resolve().parents[3]
 SPACE = """\
 study: demo
 data: {set: synthetic, synthetic_count: 300}
@@ -67,3 +72,15 @@ def test_a_halted_search_leaves_its_trials_to_be_resumed(study, tmp_path):
         search.on_trial_complete(name, {"epoch": 10, "objective": 0.5})
     assert search.suggest("c") == search.FINISHED
     assert [t.state for t in history.study.trials] == [TrialState.RUNNING, TrialState.RUNNING]
+
+
+def test_optuna_says_nothing_on_the_screen(tmp_path):
+    text = "study: demo\nsearch: {sampler: tpe, trials: 5}\naxes: {train.lr: {choice: [1.0e-4, 2.0e-4]}}\n"
+    (tmp_path / "space.yaml").write_text(text)
+    code = (
+        "import sys; from pathlib import Path; from study.config import load_study; "
+        "from study.search.history import open_history; open_history(load_study(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "space.yaml"), str(tmp_path / "optuna.db")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
